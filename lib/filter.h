@@ -1,0 +1,81 @@
+/* filter - the loop of enrich, aggregate and sink
+ *
+ *      read a batch -> step each record -> commit -> count -> read ...
+ *                        |  |
+ *                        |  `-> filter_bad: bytes and reason to `bad`
+ *                        `----> filter_emit: stamped records to `out`
+ *
+ * A batch ends after FILTER_BATCH_MAX records, FILTER_BATCH_MS, or when the input has nothing
+ * more. At its end, in this order: bad records are made durable, out is released, the program's
+ * own commit runs, the group is told (advisory). Reading goes on while out commits in the background.
+ * SIGTERM, SIGINT: stop reading, flush, commit, return 0; a second one ends the process at once.
+ * SIGHUP: ops.reload between two batches.
+ * What the step makes of an input record it says by its return value, which is how the ledger adds up.
+ */
+// SPDX-License-Identifier: Apache-2.0
+#ifndef LIB_FILTER_H
+#define LIB_FILTER_H
+
+#include "lib/bus.h"
+#include "lib/ledger.h"
+#include "lib/metric.h"
+
+#define FILTER_BATCH_MAX 4096
+#define FILTER_BATCH_MS  20
+
+struct filter;
+
+/* What became of a record. Negative: -errno, fatal. FILTER_BAD is returned by filter_bad, so a
+ * step can say `return filter_bad(...)`. */
+enum filter_fate {
+	FILTER_OUT,
+	FILTER_BAD,
+	FILTER_DUPLICATE,
+	FILTER_FILTERED,
+	FILTER_PENDING,         /* kept by the step; filter_settle says later what became of it */
+};
+
+struct filter_ops {
+	/* One record with record->fields set. Undecodable ones go to bad without a call. */
+	int (*step)(void *ctx, struct filter *filter, const struct bus_record *record,
+		    struct err *err);
+	/* After out and bad of a batch were released; also once at the end. NULL: nothing. idle: the
+	 * input had nothing more. */
+	int (*commit)(void *ctx, struct filter *filter, bool idle, struct err *err);
+	/* On SIGHUP; failure keeps what was. NULL: nothing to reload. */
+	int (*reload)(void *ctx, struct err *err);
+};
+
+struct filter_conf {
+	const char *program;            /* stage name in bad records and metrics */
+	const struct log *log;
+	struct bus *in;                 /* all borrowed */
+	struct bus *out;                /* may be NULL */
+	const char *bad_url;            /* opened at the first bad record; NULL: a bad record is fatal */
+	const struct bus_conf *bad_conf;        /* its schema is set by filter */
+	const char *metrics;            /* HOST:PORT or NULL */
+	const char *input_format;       /* `format` of bad records: "avro:collected" */
+	const volatile sig_atomic_t *stop;      /* tests: ends the loop when set; may be NULL */
+};
+
+/* Runs until the end of input, a signal, or an error. Blocks SIGTERM, SIGINT, SIGHUP for the
+ * process while it runs. 0: ended in order, everything durable. -errno: words in err. */
+MUST_CHECK int filter_run(const struct filter_conf *conf, const struct filter_ops *ops, void *ctx,
+			  struct err *err);
+
+/* From a step: one record to out. Waits where out is full. 0, or the fatal error of the bus. */
+MUST_CHECK int filter_emit(struct filter *filter, int32_t partition, struct slice key,
+			   struct slice datum);
+/* From a step: the record goes to bad with a reason code ([a-z_]+), words and a place in it (JSON
+ * pointer or ""). Returns FILTER_BAD, or the fatal error. */
+MUST_CHECK int filter_bad(struct filter *filter, const struct bus_record *record,
+			  const char *reason, const char *words, const char *at);
+/* n records that were FILTER_PENDING are now of this fate. */
+void filter_settle(struct filter *filter, enum filter_fate fate, uint64_t n);
+const struct ledger *filter_ledger(const struct filter *filter);
+struct metric_set *filter_metrics(struct filter *filter);
+
+/* main()'s other hand: the last log line (ledger was logged by filter_run) and the exit status. */
+int filter_exit(const struct log *log, int rc, const struct err *err);
+
+#endif

@@ -1,0 +1,50 @@
+/* json - yyjson behind slices and bounds
+ *
+ * One json_reader per thread is reused for every text: its memory is kept, not freed, between
+ * texts. Rules for text from outside: strict RFC 8259 UTF-8, no BOM, no trailing bytes, depth at
+ * most JSON_DEPTH_MAX (yyjson itself has no limit, the text is scanned first), duplicate keys:
+ * the last one wins (json_get), numbers keep their digits: they are read raw and written as they were, so that a
+ * 20-digit id or 1e400 survives. json_num and json_real convert when asked.
+ */
+// SPDX-License-Identifier: Apache-2.0
+#ifndef LIB_JSON_H
+#define LIB_JSON_H
+
+#include <stdint.h>
+#include <yyjson.h>
+
+#include "lib/buf.h"
+#include "lib/err.h"
+#include "lib/slice.h"
+
+#define JSON_DEPTH_MAX 64
+
+struct json_reader;
+
+MUST_CHECK int json_open(struct json_reader **readerp, struct err *err);
+void json_close(struct json_reader *reader);
+
+/* Parses a whole text. *rootp and all below it live until the next json_parse or json_close.
+ * -EBADMSG: words say what and at which byte. */
+MUST_CHECK int json_parse(struct json_reader *reader, struct slice text, yyjson_val **rootp,
+			  struct err *err);
+
+/* A member of an object; NULL where there is none, where it is null, or object is none. */
+yyjson_val *json_get(yyjson_val *object, const char *key);
+/* The text of a string member, without copying; {NULL, 0} where it is missing or no string. */
+struct slice json_text(yyjson_val *object, const char *key);
+struct slice json_string(yyjson_val *value);
+bool json_is_num(yyjson_val *value);
+MUST_CHECK int json_num(yyjson_val *value, int64_t *num);       /* -EBADMSG: no whole number */
+MUST_CHECK int json_real(yyjson_val *value, double *real);      /* -EBADMSG: no number */
+/* The digits of a number as they were sent; {NULL, 0} for others. */
+struct slice json_digits(yyjson_val *value);
+
+/* Appends the value as compact JSON: same digits, keys in order, strings minimally escaped. */
+void json_write(yyjson_val *value, struct buf *out);
+/* Appends text as a JSON string with its quotes. Bytes that are not UTF-8 become U+FFFD. */
+void json_write_text(struct slice text, struct buf *out);
+/* Appends text with bytes that are not UTF-8 replaced by U+FFFD. */
+void json_clean_utf8(struct slice text, struct buf *out);
+
+#endif

@@ -1,0 +1,69 @@
+/* schema - an Avro record schema, flat
+ *
+ * The .avsc of a topic is a record of leaves and of records of leaves (geo, agent, ..). Here it
+ * is one list of leaves in wire order, named with dots ("geo.country"): reading or writing a
+ * datum is one loop over that list. A leaf is boolean, int, long, float, double, string, bytes
+ * or enum (as its symbol's index), or a union of null and one of these. Arrays, maps, other unions
+ * and recursion are refused when a schema is parsed: no topic of ours uses them.
+ *
+ * Parsing goes through avro-c's schema parser (never its decoder) for validity; defaults, which
+ * avro-c drops, are read from the JSON. Limits: 1 MiB of text, SCHEMA_FIELDS_MAX leaves, depth 8.
+ */
+// SPDX-License-Identifier: Apache-2.0
+#ifndef LIB_SCHEMA_H
+#define LIB_SCHEMA_H
+
+#include <stdint.h>
+
+#include "lib/err.h"
+#include "lib/slice.h"
+
+#define SCHEMA_FIELDS_MAX 256
+
+enum schema_kind {
+	SCHEMA_BOOLEAN,
+	SCHEMA_INT,
+	SCHEMA_LONG,
+	SCHEMA_FLOAT,
+	SCHEMA_DOUBLE,
+	SCHEMA_STRING,
+	SCHEMA_BYTES,
+	SCHEMA_ENUM,
+};
+
+struct schema_field {
+	const char *name;               /* with dots; owned by the schema */
+	const char *doc;                /* "" where there is none */
+	enum schema_kind kind;
+	bool is_time_us;                /* logicalType timestamp-micros */
+	bool nullable;
+	uint8_t null_branch;            /* of a nullable leaf: 0 or 1 */
+	bool has_default;
+	struct {
+		bool is_set;            /* false: the default is null */
+		int64_t num;
+		double real;
+		struct slice text;      /* owned by the schema */
+	} fallback;
+};
+
+struct schema;
+
+/* Parses the text of an .avsc. The caller closes it. Errors: -EBADMSG with the place. */
+MUST_CHECK int schema_parse(struct schema **schemap, struct slice text, struct err *err);
+void schema_close(struct schema *schema);
+
+/* One of the topics' own schemas, compiled in from schemas/NAME.avsc: "collected", "enriched",
+ * "bad", "counted". It must parse: a failure is a bug and aborts. The caller closes it. */
+struct schema *schema_own(const char *name);
+
+const char *schema_name(const struct schema *schema);       /* the record's full name */
+struct slice schema_text(const struct schema *schema);      /* as parsed */
+int schema_field_count(const struct schema *schema);
+const struct schema_field *schema_field_at(const struct schema *schema, int index);
+/* The leaf's index, or -ENOENT. */
+int schema_find(const struct schema *schema, const char *name);
+/* CRC-64-AVRO of the Parsing Canonical Form (Avro specification, "Schema Fingerprints"). */
+uint64_t schema_fingerprint(const struct schema *schema);
+
+#endif
