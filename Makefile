@@ -3,7 +3,7 @@ BUILD    ?= build
 OPT      ?= -O2 -g
 CC       ?= cc
 PREFIX   ?= /usr/local
-PROGRAMS := collect enrich aggregate sink millrace
+PROGRAMS := $(patsubst %/main.c,%,$(wildcard */main.c))
 YYJSON   := build/yyjson
 WARN     := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
             -Wwrite-strings -Wformat=2 -Wvla -Wundef -Werror
@@ -43,6 +43,7 @@ $(BUILD)/obj/yyjson.o: $(YYJSON)/yyjson.h
 $(YYJSON)/yyjson.h:
 	.ci/install yyjson $(YYJSON)
 
+.SECONDARY:
 .SECONDEXPANSION:
 $(BUILD)/test/%_test: $(BUILD)/obj/tests/%_test.o \
 		$$(patsubst %,$(BUILD)/%.a,$$(filter $(PROGRAMS),$$(call of,$$*))) $(BUILD)/lib.a

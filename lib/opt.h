@@ -59,7 +59,8 @@ struct opt_program {
 struct opt_set;                         /* owns all strings that a conf points to */
 
 /* Fills conf from defaults, file and argv. operands (argv's rest without flags) may be NULL,
- * then an operand is an error. -EINVAL: the words name option, value and mend. */
+ * then an operand is an error. -EINVAL: a flag is wrong; -EBADMSG, -ENOENT: the file is. The words
+ * name option or line, value and mend. */
 MUST_CHECK int opt_parse(const struct opt_program *program, void *conf, int argc, char **argv,
 			 struct opt_list *operands, struct opt_set **setp, struct err *err);
 /* The file's whole tree (for parts that are not options: sources), or NULL without a file. */
