@@ -5,8 +5,8 @@ CC       ?= cc
 PREFIX   ?= /usr/local
 PROGRAMS := $(patsubst %/main.c,%,$(wildcard */main.c))
 YYJSON   := build/yyjson
-WARN     := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
-            -Wwrite-strings -Wformat=2 -Wvla -Wundef -Werror
+WARN     := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings \
+            -Wformat=2 -Wvla -Wundef -Werror
 HARDEN   ?= -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
 CPPFLAGS += -D_GNU_SOURCE -I. -isystem $(YYJSON) -MMD -MP
 CFLAGS   += -std=c17 $(OPT) $(WARN) $(HARDEN) -pthread
@@ -21,9 +21,7 @@ BENCHES  := $(patsubst bench/%.c,$(BUILD)/bench/%,$(wildcard bench/*.c))
 FUZZERS  := $(patsubst tests/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz_*.c))
 objects   = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $(1)/*.c))
 of        = $(firstword $(subst _, ,$(1)))
-
 all: $(BINS)
-
 # The programs' code without main() is an archive, so that tests link what they test.
 define program
 $(BUILD)/$(1).a: $(filter-out %/main.o,$(call objects,$(1)))
@@ -42,7 +40,6 @@ $(BUILD)/obj/yyjson.o: $(YYJSON)/yyjson.h
 	@mkdir -p $(@D); $(CC) $(OPT) -std=c99 -fPIE -c -o $@ $(YYJSON)/yyjson.c
 $(YYJSON)/yyjson.h:
 	.ci/install yyjson $(YYJSON)
-
 .SECONDARY:
 .SECONDEXPANSION:
 $(BUILD)/test/%_test: $(BUILD)/obj/tests/%_test.o \
@@ -62,6 +59,7 @@ deps-%:
 test: deps-test
 	@$(MAKE) --no-print-directory all tools && tests/run $(BUILD)
 tools: $(TESTS) $(HELPERS) $(PRELOADS)
+fuzzers: $(FUZZERS)
 asan:
 	@$(MAKE) --no-print-directory BUILD=build/asan CC=clang-14 HARDEN= all tools fuzzers \
 	  OPT="-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all" \
@@ -69,14 +67,13 @@ asan:
 tsan:
 	@$(MAKE) --no-print-directory BUILD=build/tsan HARDEN= OPT="-O1 -g -fsanitize=thread" \
 	  LDFLAGS="-pthread -fsanitize=thread" all tools && tests/run build/tsan
-fuzzers: $(FUZZERS)
 bench: deps-bench
 	@$(MAKE) --no-print-directory all tools $(BENCHES) && bench/run $(BUILD)
 demo: deps-demo
 	@$(MAKE) --no-print-directory all && $(BUILD)/bin/millrace demo
 install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man8
-	install $(BINS) $(DESTDIR)$(PREFIX)/bin; install -m 644 docs/man/*.8 $(DESTDIR)$(PREFIX)/share/man/man8
+	install -D -t $(DESTDIR)$(PREFIX)/bin $(BINS)
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man8 docs/man/*.8
 clean:
 	rm -rf build
 .PHONY: all test tools asan tsan fuzzers bench demo install clean

@@ -58,9 +58,9 @@ struct bus_conf {
 	const char *assign;             /* partitions such as "0,2-3"; NULL: all, or the group's */
 	const char *group;              /* Kafka consumer group; NULL or "": static assignment */
 	bool until_end;                 /* stop at the end as it was when reading began */
-	int time_field;                 /* index in schema of the record's time, for bus_find_time */
+	int time_field;                 /* leaf with the record's time, for bus_find_time */
 	/* writing */
-	int partitions;                 /* a new topic gets so many; 0 = 1. An old one keeps its own */
+	int partitions;                 /* of a new topic; 0 = 1. An old one keeps its own */
 	int commit_ms;                  /* least time between two commits; 0 = 5 */
 	int64_t segment_bytes;          /* log: a new file after so many; 0 = 128 MiB */
 	int64_t buffer_bytes;           /* staged + not yet durable, at most; 0 = 32 MiB */
@@ -75,7 +75,7 @@ struct bus_record {
 	int64_t count;                  /* offsets that it stands for: 1, or more where a damaged
 	                                   block could not be told apart (fields is NULL then) */
 	struct slice key;               /* Kafka's; empty elsewhere */
-	struct slice raw;               /* the datum's bytes; for an undecodable record all there is */
+	struct slice raw;               /* the datum's bytes; undecodable: all there is */
 	const struct value *fields;     /* schema_field_count() values; NULL: undecodable */
 	const char *why;                /* words for why, while fields is NULL */
 };

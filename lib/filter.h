@@ -7,10 +7,10 @@
  *
  * A batch ends after FILTER_BATCH_MAX records, FILTER_BATCH_MS, or when the input has nothing
  * more. At its end, in this order: bad records are made durable, out is released, the program's
- * own commit runs, the group is told (advisory). Reading goes on while out commits in the background.
+ * own commit runs, the group is told (advisory). Reading goes on while out commits behind it.
  * SIGTERM, SIGINT: stop reading, flush, commit, return 0; a second one ends the process at once.
  * SIGHUP: ops.reload between two batches.
- * What the step makes of an input record it says by its return value, which is how the ledger adds up.
+ * What the step makes of a record it says by its return value: that is how the ledger adds up.
  */
 // SPDX-License-Identifier: Apache-2.0
 #ifndef LIB_FILTER_H
@@ -39,8 +39,8 @@ struct filter_ops {
 	/* One record with record->fields set. Undecodable ones go to bad without a call. */
 	int (*step)(void *ctx, struct filter *filter, const struct bus_record *record,
 		    struct err *err);
-	/* After out and bad of a batch were released; also once at the end. NULL: nothing. idle: the
-	 * input had nothing more. */
+	/* After out and bad of a batch were released; also once at the end. NULL: nothing.
+	 * idle: the input had nothing more. */
 	int (*commit)(void *ctx, struct filter *filter, bool idle, struct err *err);
 	/* On SIGHUP; failure keeps what was. NULL: nothing to reload. */
 	int (*reload)(void *ctx, struct err *err);
@@ -51,7 +51,7 @@ struct filter_conf {
 	const struct log *log;
 	struct bus *in;                 /* all borrowed */
 	struct bus *out;                /* may be NULL */
-	const char *bad_url;            /* opened at the first bad record; NULL: a bad record is fatal */
+	const char *bad_url;            /* opened at the first bad one; NULL: that is fatal */
 	const struct bus_conf *bad_conf;        /* its schema is set by filter */
 	const char *metrics;            /* HOST:PORT or NULL */
 	const char *input_format;       /* `format` of bad records: "avro:collected" */

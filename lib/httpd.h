@@ -6,11 +6,12 @@
  * streams: so a handler may return without an answer and give it later, from the loop's thread.
  * One request of a connection is in work at a time; pipelined ones wait in its buffer.
  *
- * Refused with 400 and close: Content-Length together with Transfer-Encoding, two differing lengths,
- * signs or spaces in a length, a bare CR or LF in a header, folded headers, a coding other than
- * chunked, a space before the colon, HTTP/1.1 without Host. 431: headers over headers_max bytes or 100 lines. 413: a body
- * over body_max. 408: header_ms, body_ms passed. Idle connections close after idle_ms; at most
- * connections_max, the eldest idle one gives way. `Expect: 100-continue` is answered.
+ * Refused with 400 and close: Content-Length together with Transfer-Encoding, two differing
+ * lengths, signs or spaces in a length, a bare CR or LF in a header, folded headers, a coding other
+ * than chunked, a space before the colon, HTTP/1.1 without Host. 431: headers over headers_max
+ * bytes or 100 lines. 413: a body over body_max. 408: header_ms, body_ms passed. Idle connections
+ * close after idle_ms; at most connections_max, the eldest idle one gives way.
+ * `Expect: 100-continue` is answered.
  */
 // SPDX-License-Identifier: Apache-2.0
 #ifndef LIB_HTTPD_H

@@ -3,8 +3,8 @@
  * One json_reader per thread is reused for every text: its memory is kept, not freed, between
  * texts. Rules for text from outside: strict RFC 8259 UTF-8, no BOM, no trailing bytes, depth at
  * most JSON_DEPTH_MAX (yyjson itself has no limit, the text is scanned first), duplicate keys:
- * the last one wins (json_get), numbers keep their digits: they are read raw and written as they were, so that a
- * 20-digit id or 1e400 survives. json_num and json_real convert when asked.
+ * the last one wins (json_get), numbers keep their digits: they are read raw and written as they
+ * were, so that a 20-digit id or 1e400 survives. json_num and json_real convert when asked.
  */
 // SPDX-License-Identifier: Apache-2.0
 #ifndef LIB_JSON_H

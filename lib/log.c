@@ -52,7 +52,9 @@ static void line_add_quoted(struct log_line *line, struct slice value)
 			escape[1] = (char)c;
 			line_add(line, escape, 2);
 		} else if (c < ' ' || c == 0x7f) {
-			line_add(line, escape, (size_t)snprintf(escape, sizeof(escape), "\\x%02x", c));
+			int n = snprintf(escape, sizeof(escape), "\\x%02x", c);
+
+			line_add(line, escape, (size_t)n);
 		} else {
 			line_add(line, (const char *)&c, 1);
 		}

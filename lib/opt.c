@@ -101,8 +101,8 @@ static int read_secret(struct opt_set *set, const char *text, const char **out, 
 	n = read(fd, bytes, sizeof(bytes));
 	close(fd);
 	if (n < 0 || n == (ssize_t)sizeof(bytes))
-		return err_set(err, -EINVAL, "secret file %s: cannot be read, or over %d bytes", path,
-			       OPT_SECRET_MAX - 1);
+		return err_set(err, -EINVAL, "secret file %s: cannot be read, or over %d bytes",
+			       path, OPT_SECRET_MAX - 1);
 	for (ssize_t i = 0; i < n; i++)
 		if (bytes[i] == '\n' || bytes[i] == '\r')
 			n = i;
@@ -179,7 +179,8 @@ static int set_value(struct opt_set *set, const struct opt *opt, void *conf, con
 		return read_secret(set, text, field, err);
 	case OPT_LIST:
 		if (((struct opt_list *)field)->count >= OPT_LIST_MAX)
-			return err_set(err, -EINVAL, "%s: more than %d values", where, OPT_LIST_MAX);
+			return err_set(err, -EINVAL, "%s: more than %d values", where,
+				       OPT_LIST_MAX);
 		return list_add(set, field, text);
 	case OPT_FLAG:
 		rc = parse_flag(text, field);

@@ -37,13 +37,16 @@ static inline bool slice_is(struct slice a, const char *text)
 
 static inline bool slice_starts(struct slice a, struct slice prefix)
 {
-	return a.len >= prefix.len && (prefix.len == 0 || memcmp(a.ptr, prefix.ptr, prefix.len) == 0);
+	return a.len >= prefix.len &&
+	       (prefix.len == 0 || memcmp(a.ptr, prefix.ptr, prefix.len) == 0);
 }
 
 /* The rest after the first n bytes; n > len gives the empty slice. */
 static inline struct slice slice_skip(struct slice a, size_t n)
 {
-	return n >= a.len ? (struct slice){ a.ptr + a.len, 0 } : (struct slice){ a.ptr + n, a.len - n };
+	if (n > a.len)
+		n = a.len;
+	return (struct slice){ a.ptr + n, a.len - n };
 }
 
 #endif

@@ -52,12 +52,14 @@ int main(void)
 		OK(&tap, len > strlen(rows[i].said) &&
 		   strcmp(out + len - strlen(rows[i].said), rows[i].said) == 0, "row %zu", i);
 	}
-	OK(&tap, strncmp(out, "ts=2", 4) == 0 && strstr(out, "Z level=info program=test event=fact"),
+	OK(&tap, strncmp(out, "ts=2", 4) == 0 &&
+	   strstr(out, "Z level=info program=test event=fact"),
 	   "the head of a line");
 	memset(big, '\n', sizeof(big));
 	len = logged(LOG_LEVEL_INFO, (struct slice){ big, sizeof(big) }, out, sizeof(out));
 	OK(&tap, len < LOG_LINE_MAX && out[len - 1] == '\n' && strchr(out, '\n') == out + len - 1,
 	   "a huge value is cut, still one line");
-	OK(&tap, logged(LOG_LEVEL_WARN, SLICE("x"), out, sizeof(out)) == 0, "below the level: nothing");
+	OK(&tap, logged(LOG_LEVEL_WARN, SLICE("x"), out, sizeof(out)) == 0,
+	   "below the level: nothing");
 	return tap_end(&tap);
 }

@@ -83,7 +83,8 @@ static void test_tree(struct tap *tap, const char *path)
 	OK(tap, strcmp(yaml_get_text(root, "a"), "1") == 0 && b && b->kind == YAML_KIND_LIST &&
 	   b->line == 3 && strcmp(b->first->text, "x") == 0, "scalars and lists");
 	OK(tap, strcmp(yaml_get_text(b->first->next, "c"), "d e") == 0, "a map in a list");
-	OK(tap, strcmp(yaml_get_text(root, "f"), "") == 0 && strcmp(yaml_get_text(root, "g"), "") == 0,
+	OK(tap, strcmp(yaml_get_text(root, "f"), "") == 0 &&
+	   strcmp(yaml_get_text(root, "g"), "") == 0,
 	   "empty values");
 	OK(tap, !yaml_get(root, "z") && !yaml_get(NULL, "z") && !yaml_get_text(root, "b"),
 	   "what is missing");

@@ -1,6 +1,8 @@
 /* tap - test results as lines (Test Anything Protocol) from C
  *
- *      int main(void) { struct tap tap = { 0 }; OK(&tap, 1 + 1 == 2, "sums"); return tap_end(&tap); }
+ *      struct tap tap = { 0 };
+ *      OK(&tap, 1 + 1 == 2, "sums");
+ *      return tap_end(&tap);
  *
  * A test program is one main() with many OK()s. A failed one prints where, and the words, which
  * are a printf format. Helpers take the struct tap.
@@ -18,7 +20,8 @@ struct tap {
 	int failed;
 };
 
-#define OK(tap, condition, ...) tap_ok(tap, (condition), __FILE__, __LINE__, #condition, __VA_ARGS__)
+#define OK(tap, condition, ...) \
+	tap_ok(tap, (condition), __FILE__, __LINE__, #condition, __VA_ARGS__)
 
 __attribute__((format(printf, 6, 7)))
 static inline bool tap_ok(struct tap *tap, bool pass, const char *file, int line,
