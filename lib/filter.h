@@ -5,9 +5,13 @@
  *                        |  `-> filter_bad: bytes and reason to `bad`
  *                        `----> filter_emit: stamped records to `out`
  *
- * A batch ends after FILTER_BATCH_MAX records, FILTER_BATCH_MS, or when the input has nothing
- * more. At its end, in this order: bad records are made durable, out is released, the program's
- * own commit runs, the group is told (advisory). Reading goes on while out commits behind it.
+ * A batch ends after FILTER_BATCH_MAX records, FILTER_BATCH_BYTES emitted, FILTER_BATCH_MS, or when
+ * the input has nothing more. At its end, in this order: bad records are made durable, out is
+ * released, the program's own commit runs (what it emits is released at once), the group is told
+ * (advisory). Reading goes on while out commits in the background; only a batch with bad records
+ * first waits for the outputs of the batches before it, so that at most two batches of bad records
+ * can be ahead of the resume point after a crash: they are looked up in the tail of the own bad
+ * partition and not written twice.
  * SIGTERM, SIGINT: stop reading, flush, commit, return 0; a second one ends the process at once.
  * SIGHUP: ops.reload between two batches.
  * What the step makes of a record it says by its return value: that is how the ledger adds up.
@@ -16,12 +20,15 @@
 #ifndef LIB_FILTER_H
 #define LIB_FILTER_H
 
+#include <signal.h>
+
 #include "lib/bus.h"
 #include "lib/ledger.h"
 #include "lib/metric.h"
 
-#define FILTER_BATCH_MAX 4096
-#define FILTER_BATCH_MS  20
+#define FILTER_BATCH_MAX   4096
+#define FILTER_BATCH_BYTES ((size_t)8 << 20)
+#define FILTER_BATCH_MS    20
 
 struct filter;
 
@@ -44,6 +51,9 @@ struct filter_ops {
 	int (*commit)(void *ctx, struct filter *filter, bool idle, struct err *err);
 	/* On SIGHUP; failure keeps what was. NULL: nothing to reload. */
 	int (*reload)(void *ctx, struct err *err);
+	/* Once, before the first record: the place to register metrics (filter_metrics), since that
+	 * ends when serving begins. NULL: nothing. */
+	int (*begin)(void *ctx, struct filter *filter, struct err *err);
 };
 
 struct filter_conf {
@@ -55,6 +65,8 @@ struct filter_conf {
 	const struct bus_conf *bad_conf;        /* its schema is set by filter */
 	const char *metrics;            /* HOST:PORT or NULL */
 	const char *input_format;       /* `format` of bad records: "avro:collected" */
+	const struct schema *in_schema; /* of in's records: bad records get their source, received_at,
+	                                   ip and user_agent; NULL: they stay null */
 	const volatile sig_atomic_t *stop;      /* tests: ends the loop when set; may be NULL */
 };
 
