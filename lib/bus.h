@@ -46,7 +46,8 @@ enum bus_mode { BUS_READ, BUS_WRITE };
 #define BUS_OFFSET_END     (-1)                /* what comes from now on */
 
 /* Where to begin a partition: an offset, BUS_OFFSET_FIRST, BUS_OFFSET_END, or another negative
- * -errno (with words in err) that makes the read fail. Called on the reader's thread. */
+ * -errno (with words in err) that makes the read fail. Called on the reader's thread, from within
+ * bus_next only (so it may use what was learnt of the open handle). */
 typedef int64_t bus_start_fn(void *ctx, int32_t partition, struct err *err);
 
 struct bus_conf {
@@ -66,7 +67,11 @@ struct bus_conf {
 	int64_t buffer_bytes;           /* staged + not yet durable, at most; 0 = 32 MiB */
 	int64_t retain_bytes;           /* log: per partition; 0 = keep all */
 	int64_t retain_ms;              /* log: age of a whole segment; 0 = keep all */
-	const struct opt_list *kafka;   /* librdkafka properties, name=value */
+	/* Kafka */
+	const struct opt_list *kafka;   /* librdkafka properties, name=value; `file:PATH` as value */
+	int open_ms;                    /* how long bus_open waits for a broker: 0 = for ever (with
+	                                   log lines), then -EHOSTUNREACH; < 0 (writers): not at all,
+	                                   records wait and bus_partition_count is 0 until it answers */
 };
 
 struct bus_record {
