@@ -1,10 +1,12 @@
 /* json - yyjson behind slices and bounds
  *
  * One json_reader per thread is reused for every text: its memory is kept, not freed, between
- * texts. Rules for text from outside: strict RFC 8259 UTF-8, no BOM, no trailing bytes, depth at
- * most JSON_DEPTH_MAX (yyjson itself has no limit, the text is scanned first), duplicate keys:
- * the last one wins (json_get), numbers keep their digits: they are read raw and written as they
- * were, so that a 20-digit id or 1e400 survives. json_num and json_real convert when asked.
+ * texts; a slot of it over 4 MiB is given back before the next text. Rules for text from outside:
+ * strict RFC 8259 UTF-8, no BOM, no trailing bytes, no lone surrogates, depth at most
+ * JSON_DEPTH_MAX (yyjson has no limit, but does not recurse: the values are checked after it).
+ * Duplicate keys: the last one wins (json_get). Numbers keep their digits: they are read raw and
+ * written as they were, so that a 20-digit id or 1e400 survives. json_num and json_real convert
+ * when asked. A parse takes up to 17 bytes of memory per byte of text: the caller bounds the text.
  */
 // SPDX-License-Identifier: Apache-2.0
 #ifndef LIB_JSON_H
@@ -35,8 +37,8 @@ yyjson_val *json_get(yyjson_val *object, const char *key);
 struct slice json_text(yyjson_val *object, const char *key);
 struct slice json_string(yyjson_val *value);
 bool json_is_num(yyjson_val *value);
-MUST_CHECK int json_num(yyjson_val *value, int64_t *num);       /* -EBADMSG: no whole number */
-MUST_CHECK int json_real(yyjson_val *value, double *real);      /* -EBADMSG: no number */
+MUST_CHECK int json_num(yyjson_val *value, int64_t *num);       /* -EBADMSG: none, or too large */
+MUST_CHECK int json_real(yyjson_val *value, double *real);      /* -EBADMSG: none, or 1e400 */
 /* The digits of a number as they were sent; {NULL, 0} for others. */
 struct slice json_digits(yyjson_val *value);
 

@@ -36,6 +36,9 @@ struct schema_field {
 	const char *doc;                /* "" where there is none */
 	enum schema_kind kind;
 	bool is_time_us;                /* logicalType timestamp-micros */
+	const struct slice *symbols;    /* of an enum, in order; owned by the schema */
+	int symbol_count;
+	int symbol_fallback;            /* an unknown symbol is read as this one; -1: refused */
 	bool nullable;
 	uint8_t null_branch;            /* of a nullable leaf: 0 or 1 */
 	bool has_default;
@@ -60,6 +63,7 @@ struct schema *schema_own(const char *name);
 const char *schema_name(const struct schema *schema);       /* the record's full name */
 struct slice schema_text(const struct schema *schema);      /* as parsed */
 int schema_field_count(const struct schema *schema);
+/* Fields lie in one array: &schema_field_at(schema, 0)[i] is field i. */
 const struct schema_field *schema_field_at(const struct schema *schema, int index);
 /* The leaf's index, or -ENOENT. */
 int schema_find(const struct schema *schema, const char *name);

@@ -1,0 +1,483 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/json.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#define JSON_KEEP ((size_t)4 << 20)     /* memory kept between texts, per slot */
+#define JSON_SLOT_FIRST ((size_t)64 << 10)
+
+/* yyjson asks for one copy of the text and one pool of values, never for more than two at a time:
+ * each gets a slot that is kept when yyjson frees it. */
+#define JSON_SLOTS 2
+
+struct slot {
+	char *ptr;
+	size_t cap;
+	bool used;
+};
+
+struct json_reader {
+	struct slot slots[JSON_SLOTS];
+	yyjson_alc alc;
+	yyjson_doc *doc;
+};
+
+static bool slot_grow(struct slot *slot, size_t size)
+{
+	size_t cap = slot->cap ? slot->cap : JSON_SLOT_FIRST;
+	char *ptr;
+
+	if (size <= slot->cap)
+		return true;
+	while (cap < size)
+		if (__builtin_mul_overflow(cap, 2, &cap))
+			return false;
+	/* Nothing of a free slot is worth a copy. */
+	if (!slot->used) {
+		free(slot->ptr);
+		*slot = (struct slot){ 0 };
+	}
+	ptr = realloc(slot->ptr, cap);
+	if (!ptr)
+		return false;
+	slot->ptr = ptr;
+	slot->cap = cap;
+	return true;
+}
+
+static void *slot_malloc(void *ctx, size_t size)
+{
+	struct json_reader *reader = ctx;
+
+	for (int i = 0; i < JSON_SLOTS; i++) {
+		struct slot *slot = &reader->slots[i];
+
+		if (slot->used)
+			continue;
+		if (!slot_grow(slot, size))
+			return NULL;
+		slot->used = true;
+		return slot->ptr;
+	}
+	return NULL;
+}
+
+static struct slot *slot_of(struct json_reader *reader, const void *ptr)
+{
+	for (int i = 0; i < JSON_SLOTS; i++)
+		if (reader->slots[i].used && reader->slots[i].ptr == ptr)
+			return &reader->slots[i];
+	abort(); /* yyjson gave back what it did not get */
+}
+
+static void *slot_realloc(void *ctx, void *ptr, size_t old, size_t size)
+{
+	struct slot *slot = slot_of(ctx, ptr);
+
+	(void)old;
+	return slot_grow(slot, size) ? slot->ptr : NULL;
+}
+
+static void slot_free(void *ctx, void *ptr)
+{
+	slot_of(ctx, ptr)->used = false;
+}
+
+int json_open(struct json_reader **readerp, struct err *err)
+{
+	struct json_reader *reader = calloc(1, sizeof(*reader));
+
+	if (!reader)
+		return err_set(err, -ENOMEM, "json: no memory");
+	reader->alc = (yyjson_alc){ slot_malloc, slot_realloc, slot_free, reader };
+	*readerp = reader;
+	return 0;
+}
+
+static void forget(struct json_reader *reader)
+{
+	yyjson_doc_free(reader->doc);
+	reader->doc = NULL;
+	for (int i = 0; i < JSON_SLOTS; i++) {
+		struct slot *slot = &reader->slots[i];
+
+		assert(!slot->used);
+		if (slot->cap > JSON_KEEP) {
+			free(slot->ptr);
+			*slot = (struct slot){ 0 };
+		}
+	}
+}
+
+void json_close(struct json_reader *reader)
+{
+	if (!reader)
+		return;
+	forget(reader);
+	for (int i = 0; i < JSON_SLOTS; i++)
+		free(reader->slots[i].ptr);
+	free(reader);
+}
+
+/* Values lie in one row, a container's members behind it, so that depth is known by remembering
+ * where each open container ends. This walk over values (16 bytes each) costs less than one over the
+ * text; yyjson itself does not recurse, so that it is early enough. */
+static bool is_too_deep(yyjson_val *root)
+{
+	const char *end[JSON_DEPTH_MAX + 1];
+	const char *last = (const char *)unsafe_yyjson_get_next(root);
+	int depth = 0;
+
+	end[0] = last;
+	for (yyjson_val *val = root; (const char *)val < last; val++) {
+		if (!unsafe_yyjson_is_ctn(val))
+			continue;
+		while (depth && (const char *)val >= end[depth])
+			depth--;
+		if (unsafe_yyjson_get_len(val) == 0 && depth < JSON_DEPTH_MAX)
+			continue;
+		if (depth == JSON_DEPTH_MAX)
+			return true;
+		end[++depth] = (const char *)unsafe_yyjson_get_next(val);
+	}
+	return false;
+}
+
+int json_parse(struct json_reader *reader, struct slice text, yyjson_val **rootp, struct err *err)
+{
+	yyjson_read_err why;
+
+	forget(reader);
+	if (text.len == 0)
+		return err_set(err, -EBADMSG, "no JSON: the text is empty");
+	/* Without the flag INSITU the text is only read; the cast is yyjson's own in yyjson_read. */
+	reader->doc = yyjson_read_opts((char *)(uintptr_t)text.ptr, text.len,
+				       YYJSON_READ_NUMBER_AS_RAW, &reader->alc, &why);
+	if (!reader->doc && why.code == YYJSON_READ_ERROR_MEMORY_ALLOCATION)
+		return err_set(err, -ENOMEM, "no memory for %zu bytes of JSON", text.len);
+	if (!reader->doc)
+		return err_set(err, -EBADMSG, "no valid JSON: %s at byte %zu", why.msg, why.pos);
+	*rootp = yyjson_doc_get_root(reader->doc);
+	if (is_too_deep(*rootp))
+		return err_set(err, -EBADMSG, "JSON nested deeper than %d", JSON_DEPTH_MAX);
+	return 0;
+}
+
+yyjson_val *json_get(yyjson_val *object, const char *key)
+{
+	size_t len = strlen(key), count;
+	yyjson_val *name, *found = NULL;
+
+	if (!yyjson_is_obj(object))
+		return NULL;
+	count = unsafe_yyjson_get_len(object);
+	name = unsafe_yyjson_get_first(object);
+	for (; count; count--, name = unsafe_yyjson_get_next(name + 1))
+		if (unsafe_yyjson_get_len(name) == len &&
+		    memcmp(unsafe_yyjson_get_str(name), key, len) == 0)
+			found = name + 1;
+	return yyjson_is_null(found) ? NULL : found;
+}
+
+struct slice json_string(yyjson_val *value)
+{
+	if (!yyjson_is_str(value))
+		return (struct slice){ NULL, 0 };
+	return (struct slice){ unsafe_yyjson_get_str(value), unsafe_yyjson_get_len(value) };
+}
+
+struct slice json_text(yyjson_val *object, const char *key)
+{
+	return json_string(json_get(object, key));
+}
+
+bool json_is_num(yyjson_val *value)
+{
+	return yyjson_is_raw(value);
+}
+
+struct slice json_digits(yyjson_val *value)
+{
+	if (!yyjson_is_raw(value))
+		return (struct slice){ NULL, 0 };
+	return (struct slice){ unsafe_yyjson_get_raw(value), unsafe_yyjson_get_len(value) };
+}
+
+int json_real(yyjson_val *value, double *real)
+{
+	yyjson_val num = { 0 };
+
+	/* A raw value ends with NUL in yyjson's copy. What no double holds (1e400) is an error. */
+	if (!yyjson_is_raw(value) ||
+	    !yyjson_read_number(unsafe_yyjson_get_raw(value), &num, YYJSON_READ_NOFLAG, NULL, NULL))
+		return -EBADMSG;
+	*real = yyjson_get_num(&num);
+	return 0;
+}
+
+int json_num(yyjson_val *value, int64_t *num)
+{
+	struct slice digits = json_digits(value);
+	bool minus = digits.len && digits.ptr[0] == '-';
+	int64_t sum = 0;
+	double real;
+
+	if (!digits.len)
+		return -EBADMSG;
+	for (size_t i = minus; i < digits.len; i++) {
+		int digit = digits.ptr[i] - '0';
+
+		if (digit < 0 || digit > 9) {
+			/* 5.0 and 1e3 are whole, too, as far as a double counts exactly. */
+			if (json_real(value, &real) || real < -9007199254740992.0 ||
+			    real > 9007199254740992.0 || real != (double)(int64_t)real)
+				return -EBADMSG;
+			*num = (int64_t)real;
+			return 0;
+		}
+		if (__builtin_mul_overflow(sum, 10, &sum) ||
+		    __builtin_sub_overflow(sum, digit, &sum))
+			return -EBADMSG;
+	}
+	if (!minus && __builtin_sub_overflow((int64_t)0, sum, &sum))
+		return -EBADMSG;
+	*num = sum;
+	return 0;
+}
+
+#define ONES  0x0101010101010101u
+#define HIGHS 0x8080808080808080u
+
+/* Whether one of eight bytes is '"', '\\' or below 0x20: a borrow shows it. Bytes over 0x7f are
+ * masked out; a borrow out of a lower hit may claim a higher one, never miss one. */
+static bool has_escape(uint64_t bytes)
+{
+	uint64_t quote = bytes ^ (ONES * '"'), slash = bytes ^ (ONES * '\\');
+	uint64_t hits = (bytes - ONES * 0x20) | (quote - ONES) | (slash - ONES);
+
+	return (hits & ~bytes & HIGHS) != 0;
+}
+
+static bool is_plain(unsigned char c)
+{
+	return c >= 0x20 && c != '"' && c != '\\';
+}
+
+/* The bytes at the start of text that stand in a string as they are. */
+static size_t plain_length(struct slice text)
+{
+	size_t i = 0;
+
+	for (; i + 8 <= text.len; i += 8) {
+		uint64_t bytes;
+
+		memcpy(&bytes, text.ptr + i, 8);
+		if (has_escape(bytes))
+			break;
+	}
+	while (i < text.len && is_plain((unsigned char)text.ptr[i]))
+		i++;
+	return i;
+}
+
+static void write_escape(unsigned char c, struct buf *out)
+{
+	static const char hex[] = "0123456789abcdef";
+	static const char shorts[] = "btn\0fr"; /* 0x08..0x0d */
+	char text[6] = { '\\', 'u', '0', '0', hex[c >> 4], hex[c & 15] };
+	size_t len = 6;
+
+	if (c == '"' || c == '\\') {
+		text[1] = (char)c;
+		len = 2;
+	} else if (c >= 0x08 && c <= 0x0d && c != 0x0b) {
+		text[1] = shorts[c - 0x08];
+		len = 2;
+	}
+	buf_append(out, text, len);
+}
+
+static void write_escaped(struct slice text, struct buf *out)
+{
+	while (text.len) {
+		size_t n = plain_length(text);
+
+		if (n) {
+			buf_append(out, text.ptr, n);
+		} else {
+			write_escape((unsigned char)text.ptr[0], out);
+			n = 1;
+		}
+		text = slice_skip(text, n);
+	}
+}
+
+/* Text that is known to be UTF-8. */
+static void write_string(struct slice text, bool plain, struct buf *out)
+{
+	size_t n = plain ? text.len : plain_length(text);
+	char *at = buf_reserve(out, n + 2);
+
+	if (!at)
+		return;
+	at[0] = '"';
+	if (n)
+		memcpy(at + 1, text.ptr, n);
+	at[1 + n] = '"';
+	out->len += n + 1 + (n == text.len);
+	if (n == text.len)
+		return;
+	write_escaped(slice_skip(text, n), out);
+	buf_append_char(out, '"');
+}
+
+static void write_scalar(yyjson_val *val, struct buf *out)
+{
+	switch (yyjson_get_type(val)) {
+	case YYJSON_TYPE_STR:
+		write_string(json_string(val),
+			     yyjson_get_tag(val) == (YYJSON_TYPE_STR | YYJSON_SUBTYPE_NOESC), out);
+		break;
+	case YYJSON_TYPE_RAW:
+		buf_append_slice(out, json_digits(val));
+		break;
+	case YYJSON_TYPE_BOOL:
+		if (unsafe_yyjson_get_bool(val))
+			buf_append(out, "true", 4);
+		else
+			buf_append(out, "false", 5);
+		break;
+	default:
+		buf_append(out, "null", 4);
+	}
+}
+
+/* One loop over the row of values, like is_too_deep. Measured (bench/bench_json.c): see there. */
+void json_write(yyjson_val *value, struct buf *out)
+{
+	struct {
+		size_t left;    /* values to come, keys counted too */
+		bool object;
+	} open[JSON_DEPTH_MAX + 1];
+	int depth = 0;
+	yyjson_val *val = value;
+
+	open[0].left = 1;
+	open[0].object = false;
+	for (;; val++) {
+		open[depth].left--;
+		if (unsafe_yyjson_is_ctn(val)) {
+			bool object = unsafe_yyjson_get_type(val) == YYJSON_TYPE_OBJ;
+
+			assert(depth < JSON_DEPTH_MAX);
+			buf_append_char(out, object ? '{' : '[');
+			depth++;
+			open[depth].object = object;
+			open[depth].left = unsafe_yyjson_get_len(val) << object;
+		} else {
+			write_scalar(val, out);
+		}
+		while (open[depth].left == 0) {
+			if (depth == 0)
+				return;
+			buf_append_char(out, open[depth].object ? '}' : ']');
+			depth--;
+		}
+		/* A comma or colon belongs between two values, not before the first. */
+		if (unsafe_yyjson_is_ctn(val) && unsafe_yyjson_get_len(val))
+			continue;
+		buf_append_char(out, open[depth].object && open[depth].left % 2 ? ':' : ',');
+	}
+}
+
+/* The length of the UTF-8 character at the start of text, 0 where it is none; *bad is then the
+ * bytes that one U+FFFD stands for (Unicode 15, table 3-8: the longest start of a character). */
+static size_t utf8_length(struct slice text, size_t *bad)
+{
+	const unsigned char *p = (const unsigned char *)text.ptr;
+	unsigned char low = 0x80, high = 0xbf;
+	size_t len;
+
+	*bad = 1;
+	if (p[0] < 0x80)
+		return 1;
+	if (p[0] < 0xc2 || p[0] > 0xf4)
+		return 0;
+	len = p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
+	switch (p[0]) {
+	case 0xe0: low = 0xa0; break;   /* else too long a form */
+	case 0xed: high = 0x9f; break;  /* else a surrogate */
+	case 0xf0: low = 0x90; break;
+	case 0xf4: high = 0x8f; break;  /* else over U+10FFFF */
+	default: break;
+	}
+	for (size_t i = 1; i < len; i++) {
+		if (i == text.len || p[i] < low || p[i] > high) {
+			*bad = i;
+			return 0;
+		}
+		low = 0x80;
+		high = 0xbf;
+	}
+	return len;
+}
+
+/* The bytes at the start of text that are whole UTF-8 characters. */
+static size_t clean_length(struct slice text, size_t *bad)
+{
+	size_t i = 0, n;
+
+	*bad = 0;
+	while (i < text.len) {
+		uint64_t bytes;
+
+		if (i + 8 <= text.len) {
+			memcpy(&bytes, text.ptr + i, 8);
+			if (!(bytes & HIGHS)) {
+				i += 8;
+				continue;
+			}
+		}
+		n = utf8_length(slice_skip(text, i), bad);
+		if (!n)
+			return i;
+		i += n;
+	}
+	*bad = 0;
+	return i;
+}
+
+void json_clean_utf8(struct slice text, struct buf *out)
+{
+	size_t bad;
+
+	while (text.len) {
+		size_t n = clean_length(text, &bad);
+
+		buf_append(out, text.ptr, n);
+		if (bad)
+			buf_append(out, "\xef\xbf\xbd", 3);
+		text = slice_skip(text, n + bad);
+	}
+}
+
+void json_write_text(struct slice text, struct buf *out)
+{
+	size_t bad, n = clean_length(text, &bad);
+
+	if (n == text.len) {
+		write_string(text, false, out);
+		return;
+	}
+	buf_append_char(out, '"');
+	while (text.len) {
+		n = clean_length(text, &bad);
+		write_escaped((struct slice){ text.ptr, n }, out);
+		if (bad)
+			buf_append(out, "\xef\xbf\xbd", 3);
+		text = slice_skip(text, n + bad);
+	}
+	buf_append_char(out, '"');
+}
