@@ -42,6 +42,7 @@ struct filter {
 	sigset_t mask_before;
 	int signal_fd;
 	bool stopping;
+	bool ending;                    /* the last commit is due */
 	bool reload_due;
 	/* out */
 	uint64_t out_staged, out_released;      /* seq */
@@ -453,6 +454,11 @@ struct metric_set *filter_metrics(struct filter *f)
 	return f->metrics;
 }
 
+bool filter_is_ending(const struct filter *f)
+{
+	return f->ending;
+}
+
 static void metrics_register(struct filter *f)
 {
 	static const struct {
@@ -648,6 +654,7 @@ static int loop(struct filter *f)
 	}
 	if (rc < 0 && rc != -ENODATA)
 		return rc;
+	f->ending = true;
 	rc = batch_commit(f, true);
 	if (rc == 0 && f->conf->out)
 		rc = wait_durable(f, f->conf->out, "out", f->out_released);

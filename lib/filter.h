@@ -86,6 +86,8 @@ MUST_CHECK int filter_bad(struct filter *filter, const struct bus_record *record
 void filter_settle(struct filter *filter, enum filter_fate fate, uint64_t n);
 const struct ledger *filter_ledger(const struct filter *filter);
 struct metric_set *filter_metrics(struct filter *filter);
+/* In commit: this is the last one, after a signal or the end of the input. */
+bool filter_is_ending(const struct filter *filter);
 
 /* main()'s other hand: the last log line (ledger was logged by filter_run) and the exit status. */
 int filter_exit(const struct log *log, int rc, const struct err *err);
