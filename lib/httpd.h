@@ -17,8 +17,8 @@
 #ifndef LIB_HTTPD_H
 #define LIB_HTTPD_H
 
+#include <stdbool.h>
 #include <stdint.h>
-#include <sys/socket.h>
 
 #include "lib/buf.h"
 #include "lib/err.h"
@@ -47,13 +47,14 @@ struct http_request {
 /* Gets every request. Must answer each one exactly once, at once or later, also when is_gone
  * (then the answer only frees it). */
 typedef void http_handler_fn(void *ctx, struct http_request *request);
-/* The client of an unanswered request went away (is_gone is set). May be NULL. */
+/* The client of an unanswered request went away (is_gone is set). May be NULL. A client that only
+ * closed its sending side counts as gone, but an answer is still sent to it. */
 typedef void http_gone_fn(void *ctx, struct http_request *request);
 
 struct httpd_conf {
 	const char *listen;             /* HOST:PORT, [::1]:PORT; port 0 picks one */
 	const struct log *log;
-	size_t headers_max;             /* bytes; 0 = 16 KiB */
+	size_t headers_max;             /* bytes; 0 = 16 KiB, at most 64 KiB */
 	size_t body_max;                /* bytes; 0 = 1 MiB */
 	int64_t header_ms, body_ms, idle_ms;    /* 0 = 5 s, 30 s, 60 s */
 	int connections_max;            /* 0 = 4096 */
@@ -69,7 +70,17 @@ MUST_CHECK int httpd_open(struct httpd **httpdp, struct loop *loop, const struct
 const char *httpd_address(const struct httpd *httpd);
 /* No new connections and requests; `drained` (may be NULL) is called when all answers are out. */
 void httpd_drain(struct httpd *httpd, loop_timer_fn *drained, void *ctx);
+/* Not from within a handler. Requests that are still unanswered are freed, too. */
 void httpd_close(struct httpd *httpd);
+
+struct httpd_counts {
+	int64_t accepted, requests;
+	int64_t refused;                /* 4xx and 5xx by httpd itself */
+	int64_t timed_out;              /* connections closed by a deadline, idle ones not counted */
+	int64_t connections;            /* open now */
+	int64_t in_work;                /* requests handed out, not yet answered */
+};
+struct httpd_counts httpd_counts(const struct httpd *httpd);
 
 /* The first header of that name, case-insensitive; {NULL, 0} where there is none. */
 struct slice http_header(const struct http_request *request, const char *name);
