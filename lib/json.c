@@ -8,8 +8,8 @@
 #define JSON_KEEP ((size_t)4 << 20)     /* memory kept between texts, per slot */
 #define JSON_SLOT_FIRST ((size_t)64 << 10)
 
-/* yyjson asks for one copy of the text and one pool of values, never for more than two at a time:
- * each gets a slot that is kept when yyjson frees it. */
+/* yyjson asks for one copy of the text and one pool of values, never for more than two at a
+ * time: each gets a slot that is kept when yyjson frees it. */
 #define JSON_SLOTS 2
 
 struct slot {
@@ -122,8 +122,8 @@ void json_close(struct json_reader *reader)
 }
 
 /* Values lie in one row, a container's members behind it, so that depth is known by remembering
- * where each open container ends. This walk over values (16 bytes each) costs less than one over the
- * text; yyjson itself does not recurse, so that it is early enough. */
+ * where each open container ends. A walk over values (16 bytes each) costs less than one over
+ * the text; yyjson itself does not recurse, so that it is early enough. */
 static bool is_too_deep(yyjson_val *root)
 {
 	const char *end[JSON_DEPTH_MAX + 1];
@@ -152,7 +152,7 @@ int json_parse(struct json_reader *reader, struct slice text, yyjson_val **rootp
 	forget(reader);
 	if (text.len == 0)
 		return err_set(err, -EBADMSG, "no JSON: the text is empty");
-	/* Without the flag INSITU the text is only read; the cast is yyjson's own in yyjson_read. */
+	/* Without the flag INSITU the text is only read; yyjson_read casts, too. */
 	reader->doc = yyjson_read_opts((char *)(uintptr_t)text.ptr, text.len,
 				       YYJSON_READ_NUMBER_AS_RAW, &reader->alc, &why);
 	if (!reader->doc && why.code == YYJSON_READ_ERROR_MEMORY_ALLOCATION)
