@@ -1,8 +1,10 @@
 /* metric - counters and gauges in Prometheus' text format
  *
  * A program makes one metric_set and registers its numbers once; adding is one relaxed atomic
- * add, from any thread. `--metrics HOST:PORT` serves GET /metrics (text exposition 0.0.4) and
- * GET /healthz from a thread of its own. Names are millrace_PROGRAM_NOUN_UNIT[_total]; each is
+ * add, from any thread. `--metrics HOST:PORT` serves GET /metrics (text exposition 0.0.4, with the
+ * usual process_cpu_seconds_total, process_resident_memory_bytes, process_open_fds,
+ * process_max_fds and process_start_time_seconds after the program's own) and GET /healthz from
+ * a thread of its own. Names are millrace_PROGRAM_NOUN_UNIT[_total]; each is
  * listed in the program's man page.
  */
 // SPDX-License-Identifier: Apache-2.0
@@ -23,7 +25,7 @@ enum metric_kind { METRIC_COUNTER, METRIC_GAUGE };
 struct metric {
 	enum metric_kind kind;
 	const char *name;       /* borrowed: literals */
-	const char *labels;     /* `stage="x"` or ""; owned by the set */
+	const char *labels;     /* `stage="x"` or "" (NULL means that, too); a copy of the set's */
 	const char *help;
 	_Atomic int64_t value;
 };
@@ -39,6 +41,8 @@ void metric_print(const struct metric_set *set, struct buf *out);
 /* Serves from a thread until metric_close. */
 MUST_CHECK int metric_serve(struct metric_set *set, const char *host_port, const struct log *log,
 			    struct err *err);
+/* HOST:PORT as bound (the port that was picked); "" where it is not served. */
+const char *metric_address(const struct metric_set *set);
 void metric_close(struct metric_set *set);
 
 static inline void metric_bump(struct metric *metric, int64_t n)
