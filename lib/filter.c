@@ -696,7 +696,7 @@ int filter_run(const struct filter_conf *conf, const struct filter_ops *ops, voi
 	f->in_source = leaf_of(conf->in_schema, "source");
 	f->in_ip = leaf_of(conf->in_schema, "ip");
 	f->in_user_agent = leaf_of(conf->in_schema, "user_agent");
-	/* A reader of our pipe that went away is an error of write(2), not the end of the process. */
+	/* A reader of our pipe that went away is an error of write(2), not our end. */
 	signal(SIGPIPE, SIG_IGN);
 	rc = signals_open(f);
 	if (rc == 0)

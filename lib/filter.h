@@ -65,7 +65,7 @@ struct filter_conf {
 	const struct bus_conf *bad_conf;        /* its schema is set by filter */
 	const char *metrics;            /* HOST:PORT or NULL */
 	const char *input_format;       /* `format` of bad records: "avro:collected" */
-	const struct schema *in_schema; /* of in's records: bad records get their source, received_at,
+	const struct schema *in_schema; /* of in's records: bad ones get their source, received_at,
 	                                   ip and user_agent; NULL: they stay null */
 	const volatile sig_atomic_t *stop;      /* tests: ends the loop when set; may be NULL */
 };

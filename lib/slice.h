@@ -18,6 +18,8 @@ struct slice {
 	size_t len;
 };
 
+/* As the initializer of a const table's element. */
+#define SLICE_INIT(literal) { "" literal, sizeof(literal) - 1 }
 #define SLICE(literal) ((struct slice){ "" literal, sizeof(literal) - 1 })
 
 static inline struct slice slice_from(const char *text)

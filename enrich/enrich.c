@@ -1,0 +1,422 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "enrich/enrich.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "enrich/dedup.h"
+#include "enrich/resume.h"
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+/* So many dropped records in a row are worth a marker; they cost a restart about 10 ms. */
+#define MARKER_EVERY 1000
+/* A partition with a bad record since its last stamp gets a marker before so many bad records of
+ * all partitions: filter looks for repeats in the last STAMP_TAIL of the bad partition. */
+#define MARKER_BADS  4096
+
+/* Raised when the frame around the steps gives other answers. */
+#define FRAME_VERSION 1
+
+/* The fixed order: a step may read what an earlier one has set. */
+static const struct step *const steps[] = {
+	&step_ids,
+	&step_time,
+	&step_context,
+	&step_page,
+	&step_referrer,         /* needs the page's host */
+	&step_campaign,         /* needs the page's query */
+	&step_json,
+};
+
+#define STEP_COUNT (int)(sizeof(steps) / sizeof(steps[0]))
+
+struct partition {
+	struct dedup *dedup;
+	uint64_t dropped;               /* input records since the last stamp */
+	uint64_t dropped_before;        /* as of the last commit */
+	int64_t drop_offset;            /* of the last one */
+	int64_t drop_received;
+	bool drop_bad;                  /* one of them is bad */
+	uint64_t bads_at;               /* enrich->bads when the first bad one came */
+};
+
+struct enrich {
+	const struct enrich_conf *conf;
+	const char *out_url;
+	const struct bus_conf *out_conf;
+	char logic[17];
+	struct json_reader *json;
+	struct arena arena;
+	struct buf text;
+	struct buf datum;
+	struct step_event event;
+	struct value out[ENRICHED_COUNT];
+	struct partition partitions[BUS_PARTITIONS_MAX];
+	int partition_count;            /* 1 + the highest used */
+	uint64_t bads;
+	uint64_t markers;
+	struct metric *metric_ids, *metric_bytes, *metric_markers;
+};
+
+static void hash_logic(struct enrich *enrich)
+{
+	struct buf text = { .limit = 4096 };
+	uint64_t hash;
+
+	buf_printf(&text, "enrich %d\n", FRAME_VERSION);
+	for (int i = 0; i < STEP_COUNT; i++)
+		buf_printf(&text, "step %s %d\n", steps[i]->name, steps[i]->version);
+	buf_printf(&text, "dedup_window_ms %lld\n", (long long)enrich->conf->dedup_window_ms);
+	assert(!text.failed);
+	hash = XXH3_64bits(text.ptr, text.len);
+	snprintf(enrich->logic, sizeof(enrich->logic), "%016llx", (unsigned long long)hash);
+	buf_close(&text);
+}
+
+int enrich_open(struct enrich **enrichp, const struct enrich_conf *conf, const char *out_url,
+		const struct bus_conf *out_conf, struct err *err)
+{
+	struct enrich *enrich = calloc(1, sizeof(*enrich));
+	int rc;
+
+	if (!enrich)
+		return err_set(err, -ENOMEM, "no memory");
+	enrich->conf = conf;
+	enrich->out_url = out_url;
+	enrich->out_conf = out_conf;
+	enrich->arena.bytes_max = (size_t)16 << 20;
+	enrich->text.limit = BUS_RECORD_MAX;
+	enrich->datum.limit = BUS_RECORD_MAX;
+	hash_logic(enrich);
+	rc = json_open(&enrich->json, err);
+	if (rc < 0) {
+		enrich_close(enrich);
+		return rc;
+	}
+	*enrichp = enrich;
+	return 0;
+}
+
+void enrich_close(struct enrich *enrich)
+{
+	if (!enrich)
+		return;
+	for (int p = 0; p < BUS_PARTITIONS_MAX; p++)
+		dedup_close(enrich->partitions[p].dedup);
+	json_close(enrich->json);
+	arena_close(&enrich->arena);
+	buf_close(&enrich->text);
+	buf_close(&enrich->datum);
+	free(enrich);
+}
+
+const char *enrich_logic(const struct enrich *enrich)
+{
+	return enrich->logic;
+}
+
+/* Partitions */
+
+static int partition_open(struct enrich *enrich, int32_t p, struct err *err)
+{
+	struct partition *partition = &enrich->partitions[p];
+
+	dedup_close(partition->dedup);
+	*partition = (struct partition){ .dropped = 0 };
+	if (p >= enrich->partition_count)
+		enrich->partition_count = p + 1;
+	return dedup_open(&partition->dedup, enrich->conf->dedup_window_ms, err);
+}
+
+int64_t enrich_start(void *ctx, int32_t p, struct err *err)
+{
+	struct enrich *enrich = ctx;
+	struct resume_point point;
+	struct log_line line;
+	int rc = partition_open(enrich, p, err);
+
+	if (rc < 0 || strcmp(enrich->out_url, "-") == 0)
+		return rc < 0 ? rc : BUS_OFFSET_FIRST;
+	rc = resume_read(enrich->out_url, enrich->out_conf, p, enrich->conf->dedup_window_ms,
+			 enrich->partitions[p].dedup, &point, err);
+	if (rc < 0)
+		return rc;
+	log_begin(&line, enrich->out_conf->log, LOG_LEVEL_INFO, "resume");
+	log_num(&line, "partition", p);
+	if (point.next >= 0)
+		log_num(&line, "offset", point.next);
+	else
+		log_str(&line, "offset", "first");
+	log_num(&line, "ids", point.ids);
+	log_end(&line);
+	return point.next;
+}
+
+/* One record */
+
+static int set_bad(struct enrich_bad *bad, const char *reason, const char *words, const char *at)
+{
+	*bad = (struct enrich_bad){ reason, words, at };
+	return -EBADMSG;
+}
+
+static int type_of(struct slice name)
+{
+	static const struct slice names[STEP_TYPE_COUNT] = {
+		[STEP_TYPE_TRACK] = SLICE_INIT("track"),
+		[STEP_TYPE_IDENTIFY] = SLICE_INIT("identify"),
+		[STEP_TYPE_PAGE] = SLICE_INIT("page"),
+		[STEP_TYPE_SCREEN] = SLICE_INIT("screen"),
+		[STEP_TYPE_GROUP] = SLICE_INIT("group"),
+		[STEP_TYPE_ALIAS] = SLICE_INIT("alias"),
+	};
+
+	for (int i = 0; i < STEP_TYPE_COUNT; i++) {
+		if (slice_eq(name, names[i]))
+			return i;
+	}
+	return -1;
+}
+
+/* What the record has whatever the event says. Text of collected is UTF-8 but nobody promised. */
+static int set_frame(struct enrich *enrich, const struct value *in, int32_t p, int64_t offset)
+{
+	static const struct { int in, out; } texts[] = {
+		{ COLLECTED_MESSAGE_ID, ENRICHED_MESSAGE_ID },
+		{ COLLECTED_TYPE, ENRICHED_TYPE },
+		{ COLLECTED_SOURCE, ENRICHED_SOURCE },
+		{ COLLECTED_DOOR, ENRICHED_DOOR },
+	};
+	struct value *out = enrich->out;
+
+	for (int i = 0; i < ENRICHED_COUNT; i++)
+		out[i].is_set = false;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		struct slice text = text_utf8(&enrich->arena, value_slice(&in[texts[i].in]));
+
+		if (!text.ptr)
+			return -ENOMEM;
+		out[texts[i].out] = value_text(text);
+	}
+	out[ENRICHED_SENT_AT] = in[COLLECTED_SENT_AT];
+	out[ENRICHED_RECEIVED_AT] = in[COLLECTED_RECEIVED_AT];
+	out[ENRICHED_SRC_PARTITION] = value_num(p);
+	out[ENRICHED_SRC_OFFSET] = value_num(offset);
+	out[ENRICHED_SRC_INDEX] = value_num(0);
+	out[ENRICHED_LOGIC] = value_text((struct slice){ enrich->logic, 16 });
+	return 0;
+}
+
+static int parse_body(struct enrich *enrich, const struct value *in, struct enrich_bad *bad,
+		      struct err *words)
+{
+	struct step_event *event = &enrich->event;
+	yyjson_val *body;
+	int type = type_of(value_slice(&in[COLLECTED_TYPE]));
+	int rc;
+
+	if (type < 0)
+		return set_bad(bad, "type_unknown", "the type is none of track, identify, page, "
+			       "screen, group, alias", "/type");
+	rc = json_parse(enrich->json, value_slice(&in[COLLECTED_BODY]), &body, words);
+	if (rc < 0)
+		return rc == -EBADMSG ? set_bad(bad, "body_not_json", words->text, "") : rc;
+	if (!yyjson_is_obj(body))
+		return set_bad(bad, "body_not_object", "the body is JSON, but no object", "");
+	event->in = in;
+	event->out = enrich->out;
+	event->json = enrich->json;
+	event->arena = &enrich->arena;
+	event->text = &enrich->text;
+	event->type = (enum step_type)type;
+	event->url = (struct url){ .host = { "", 0 } };
+	buf_reset(&enrich->text);
+	step_event_pick(event, body);
+	return 0;
+}
+
+/* As enrich_record after set_frame. */
+static int run_steps(struct enrich *enrich, const struct value *in, struct slice *datum,
+		     struct enrich_bad *bad, struct err *words)
+{
+	struct step_event *event = &enrich->event;
+	int rc = parse_body(enrich, in, bad, words);
+
+	for (int i = 0; rc == 0 && i < STEP_COUNT; i++) {
+		rc = steps[i]->run(event);
+		if (rc == -EBADMSG)
+			set_bad(bad, event->bad.reason, event->bad.words, event->bad.at);
+	}
+	if (rc < 0)
+		return rc;
+	buf_reset(&enrich->datum);
+	if (datum_encode(enrich->out_conf->schema, enrich->out, &enrich->datum) < 0)
+		return set_bad(bad, "too_large", "the enriched record would be over 1 MiB", "");
+	*datum = buf_slice(&enrich->datum);
+	return 0;
+}
+
+int enrich_record(struct enrich *enrich, const struct value *in, int32_t partition, int64_t offset,
+		  struct slice *datum, struct enrich_bad *bad)
+{
+	struct err words = { "" };
+	int rc;
+
+	arena_reset(&enrich->arena);
+	rc = set_frame(enrich, in, partition, offset);
+	if (rc == 0)
+		rc = run_steps(enrich, in, datum, bad, &words);
+	/* words of the parser live on this stack */
+	if (rc == -EBADMSG && bad->words == words.text)
+		bad->words = arena_copy(&enrich->arena, slice_from(words.text)).ptr;
+	return rc == -EBADMSG && !bad->words ? -ENOMEM : rc;
+}
+
+static struct slice key_of(const struct value *out)
+{
+	return value_slice(out[ENRICHED_ANONYMOUS_ID].is_set ? &out[ENRICHED_ANONYMOUS_ID]
+							     : &out[ENRICHED_USER_ID]);
+}
+
+/* The filter */
+
+static void drop(struct enrich *enrich, struct partition *partition,
+		 const struct bus_record *record, bool is_bad)
+{
+	partition->dropped++;
+	partition->drop_offset = record->offset;
+	partition->drop_received = record->fields[COLLECTED_RECEIVED_AT].num;
+	if (!is_bad)
+		return;
+	enrich->bads++;
+	if (!partition->drop_bad)
+		partition->bads_at = enrich->bads;
+	partition->drop_bad = true;
+}
+
+static int step(void *ctx, struct filter *filter, const struct bus_record *record, struct err *err)
+{
+	struct enrich *enrich = ctx;
+	struct partition *partition = &enrich->partitions[record->partition];
+	int64_t received = record->fields[COLLECTED_RECEIVED_AT].num;
+	struct enrich_bad bad = { "", "", "" };
+	struct err words = { "" };
+	struct slice datum;
+	struct dedup_id id;
+	int rc;
+
+	if (!partition->dedup) {        /* a pipe has no start */
+		rc = partition_open(enrich, record->partition, err);
+		if (rc < 0)
+			return rc;
+	}
+	arena_reset(&enrich->arena);
+	rc = set_frame(enrich, record->fields, record->partition, record->offset);
+	if (rc < 0)
+		return err_set(err, rc, "no memory");
+	/* By what the output will hold, as that is what the ids are rebuilt from. */
+	id = dedup_id(enrich->out[ENRICHED_SOURCE].text, enrich->out[ENRICHED_MESSAGE_ID].text);
+	if (dedup_seen(partition->dedup, id, received)) {
+		drop(enrich, partition, record, false);
+		return FILTER_DUPLICATE;
+	}
+	rc = run_steps(enrich, record->fields, &datum, &bad, &words);
+	if (rc == -EBADMSG) {
+		drop(enrich, partition, record, true);
+		return filter_bad(filter, record, bad.reason, bad.words, bad.at);
+	}
+	if (rc == 0)
+		rc = filter_emit(filter, record->partition, key_of(enrich->out), datum);
+	if (rc == 0)
+		rc = dedup_add(partition->dedup, id, received);
+	if (rc < 0)
+		return err_set(err, rc, "offset %lld: %s", (long long)record->offset,
+			       strerror(-rc));
+	partition->dropped = 0;
+	partition->drop_bad = false;
+	return FILTER_OUT;
+}
+
+static int write_marker(struct enrich *enrich, struct filter *filter, int32_t p)
+{
+	struct partition *partition = &enrich->partitions[p];
+	struct value *out = enrich->out;
+	struct slice type = slice_from(RECORD_TYPE_MARKER);
+
+	for (int i = 0; i < ENRICHED_COUNT; i++)
+		out[i].is_set = false;
+	out[ENRICHED_TYPE] = out[ENRICHED_EVENT] = value_text(type);
+	out[ENRICHED_TIMESTAMP] = out[ENRICHED_RECEIVED_AT] = value_num(partition->drop_received);
+	out[ENRICHED_SRC_PARTITION] = value_num(p);
+	out[ENRICHED_SRC_OFFSET] = value_num(partition->drop_offset);
+	out[ENRICHED_SRC_INDEX] = value_num(0);
+	out[ENRICHED_LOGIC] = value_text((struct slice){ enrich->logic, 16 });
+	buf_reset(&enrich->datum);
+	if (datum_encode(enrich->out_conf->schema, out, &enrich->datum) < 0)
+		return -ENOMEM;
+	partition->dropped = 0;
+	partition->drop_bad = false;
+	enrich->markers++;
+	return filter_emit(filter, p, (struct slice){ "", 0 }, buf_slice(&enrich->datum));
+}
+
+static bool marker_is_due(const struct enrich *enrich, const struct partition *partition,
+			  bool idle, bool ending)
+{
+	if (partition->dropped == 0)
+		return false;
+	if (ending || partition->dropped >= MARKER_EVERY)
+		return true;
+	if (partition->drop_bad && enrich->bads - partition->bads_at >= MARKER_BADS)
+		return true;
+	/* Idle, and nothing came since the last commit: not one marker for each lone duplicate of a
+	 * busy time. */
+	return idle && partition->dropped == partition->dropped_before;
+}
+
+static int commit(void *ctx, struct filter *filter, bool idle, struct err *err)
+{
+	struct enrich *enrich = ctx;
+	int64_t ids = 0, bytes = 0;
+
+	for (int p = 0; p < enrich->partition_count; p++) {
+		struct partition *partition = &enrich->partitions[p];
+
+		if (!partition->dedup)
+			continue;
+		ids += dedup_count(partition->dedup);
+		bytes += dedup_bytes(partition->dedup);
+		if (marker_is_due(enrich, partition, idle, filter_is_ending(filter))) {
+			int rc = write_marker(enrich, filter, p);
+
+			if (rc < 0)
+				return err_set(err, rc, "marker: %s", strerror(-rc));
+		}
+		partition->dropped_before = partition->dropped;
+	}
+	metric_set_value(enrich->metric_ids, ids);
+	metric_set_value(enrich->metric_bytes, bytes);
+	metric_set_value(enrich->metric_markers, (int64_t)enrich->markers);
+	return 0;
+}
+
+static int begin(void *ctx, struct filter *filter, struct err *err)
+{
+	struct enrich *enrich = ctx;
+	struct metric_set *set = filter_metrics(filter);
+
+	(void)err;
+	enrich->metric_ids = metric_add(set, METRIC_GAUGE, "millrace_enrich_dedup_ids", "",
+					"Message ids held to know duplicates.");
+	enrich->metric_bytes = metric_add(set, METRIC_GAUGE, "millrace_enrich_dedup_bytes", "",
+					  "Memory of these.");
+	enrich->metric_markers = metric_add(set, METRIC_COUNTER, "millrace_enrich_markers_total",
+					    "", "Markers written in place of dropped records.");
+	return 0;
+}
+
+const struct filter_ops enrich_ops = { .step = step, .commit = commit, .begin = begin };

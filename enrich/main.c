@@ -1,0 +1,119 @@
+/* enrich - add what can be known to each collected event
+ *
+ *      collected --> seen before? --> ids, time, context, page, referrer, campaign --> enriched
+ *                       |                 `-----> bad (bytes, reason)
+ *                       `-> dropped, counted
+ *
+ * A pure function of (record, settings): a replay gives the same bytes. Run again after a crash,
+ * it goes on behind the last record of its own output.
+ */
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <time.h>
+
+#include "enrich/enrich.h"
+
+struct program {
+	struct enrich_conf conf;
+	struct enrich_urls urls;
+	struct log log;
+	struct schema *collected, *enriched;
+	struct bus_conf in_conf, out_conf, bad_conf;
+	struct bus *in, *out;
+	struct enrich *enrich;
+};
+
+/* The output needs as many partitions as the input has: wait for collect to make the topic.
+ * A signal ends the program here, as nothing was begun. */
+static int open_out(struct program *p, struct err *err)
+{
+	const struct timespec pause = { 0, 50000000 };
+	int count, own, rc;
+
+	while ((count = bus_partition_count(p->in)) == 0) {
+		if (p->conf.until_end)
+			return err_set(err, -ENOENT, "%s: there is no such topic", p->urls.in);
+		nanosleep(&pause, NULL);
+	}
+	if (count < 0)
+		return err_set(err, count, "%s: %s", p->urls.in, bus_error_text(p->in));
+	p->out_conf.partitions = count;
+	rc = bus_open(&p->out, p->urls.out, BUS_WRITE, &p->out_conf, err);
+	if (rc < 0)
+		return rc;
+	own = bus_partition_count(p->out);
+	if (own != count && strcmp(p->urls.out, "-") != 0)
+		return err_set(err, -EINVAL, "%s has %d partitions and %s %d: they must be equal; "
+			       "write to a new topic", p->urls.out, own, p->urls.in, count);
+	return 0;
+}
+
+static int open_all(struct program *p, struct err *err)
+{
+	const struct enrich_conf *conf = &p->conf;
+	int rc = enrich_urls(conf, &p->urls, err);
+
+	p->collected = record_schema("collected");
+	p->enriched = record_schema("enriched");
+	p->out_conf = (struct bus_conf){
+		.schema = p->enriched, .log = &p->log, .kafka = &conf->kafka,
+		.segment_bytes = conf->segment_bytes, .retain_bytes = conf->retain_bytes,
+		.retain_ms = conf->retain_ms, .time_field = ENRICHED_RECEIVED_AT,
+	};
+	p->bad_conf = (struct bus_conf){ .log = &p->log, .kafka = &conf->kafka };
+	if (rc == 0)
+		rc = enrich_open(&p->enrich, conf, p->urls.out, &p->out_conf, err);
+	p->in_conf = (struct bus_conf){
+		.schema = p->collected, .log = &p->log, .kafka = &conf->kafka,
+		.start = enrich_start, .start_ctx = p->enrich, .assign = conf->assign,
+		.group = conf->group, .until_end = conf->until_end,
+		.time_field = COLLECTED_RECEIVED_AT,
+	};
+	if (rc == 0)
+		rc = bus_open(&p->in, p->urls.in, BUS_READ, &p->in_conf, err);
+	return rc == 0 ? open_out(p, err) : rc;
+}
+
+static void log_open(const struct program *p)
+{
+	struct log_line line;
+
+	log_begin(&line, &p->log, LOG_LEVEL_INFO, "open");
+	log_str(&line, "in", p->urls.in);
+	log_str(&line, "out", p->urls.out);
+	log_str(&line, "bad", p->urls.bad);
+	log_num(&line, "partitions", p->out_conf.partitions);
+	log_num(&line, "dedup_window_ms", p->conf.dedup_window_ms);
+	log_str(&line, "logic", enrich_logic(p->enrich));
+	log_end(&line);
+}
+
+static int run(struct program *p, struct err *err)
+{
+	struct filter_conf conf = {
+		.program = "enrich", .log = &p->log, .in = p->in, .out = p->out,
+		.bad_url = p->urls.bad, .bad_conf = &p->bad_conf, .metrics = p->conf.metrics,
+		.input_format = "avro:collected", .in_schema = p->collected,
+	};
+
+	log_open(p);
+	return filter_run(&conf, &enrich_ops, p->enrich, err);
+}
+
+int main(int argc, char **argv)
+{
+	struct program p = { .log = { "enrich", LOG_LEVEL_INFO, 2 } };
+	struct opt_set *set = opt_main(&enrich_program, &p.conf, argc, argv, NULL);
+	struct err err = { "" };
+	int rc = open_all(&p, &err);
+
+	if (rc == 0)
+		rc = run(&p, &err);
+	bus_close(p.in);
+	bus_close(p.out);
+	enrich_close(p.enrich);
+	schema_close(p.collected);
+	schema_close(p.enriched);
+	opt_close(set);
+	return filter_exit(&p.log, rc, &err);
+}

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "enrich/enrich.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#define AT(field) offsetof(struct enrich_conf, field)
+#define DAY_MS    INT64_C(86400000)
+
+static const struct opt opts[] = {
+	{ "in", OPT_TEXT, AT(in), NULL, 0, 0, "BUS",
+	  "collected records to read: log:DIR/TOPIC, kafka://HOST:PORT/TOPIC, - (stdin)" },
+	{ "out", OPT_TEXT, AT(out), NULL, 0, 0, "BUS",
+	  "where enriched records go; - is stdout" },
+	{ "bad", OPT_TEXT, AT(bad), NULL, 0, 0, "BUS",
+	  "where bad records go; opened at the first one" },
+	{ "bus", OPT_TEXT, AT(bus), NULL, 0, 0, "PREFIX",
+	  "stands for PREFIX/collected, PREFIX/enriched and PREFIX/bad" },
+	{ "assign", OPT_TEXT, AT(assign), NULL, 0, 0, "LIST",
+	  "partitions to read, such as 0,2-3; all where not given" },
+	{ "group", OPT_TEXT, AT(group), NULL, 0, 0, "NAME",
+	  "Kafka consumer group that shares the partitions out" },
+	{ "until-end", OPT_FLAG, AT(until_end), "no", 0, 0, NULL,
+	  "stop at the end of the input as it is now" },
+	{ "dedup-window", OPT_MS, AT(dedup_window_ms), "24h", 1000, 30 * DAY_MS, "TIME",
+	  "a message id seen so long ago is new again" },
+	{ "segment-bytes", OPT_BYTES, AT(segment_bytes), "128m", 64 << 10, INT64_C(1) << 40,
+	  "SIZE", "of the output log: a new file after so many" },
+	{ "retain-bytes", OPT_BYTES, AT(retain_bytes), "0", 0, 0, "SIZE",
+	  "of the output log: keep so much of a partition; 0 = all" },
+	{ "retain", OPT_MS, AT(retain_ms), "0", 0, 0, "TIME",
+	  "of the output log: keep files so long; 0 = for ever" },
+	{ "metrics", OPT_TEXT, AT(metrics), NULL, 0, 0, "HOST:PORT",
+	  "serve Prometheus metrics there" },
+	{ "kafka", OPT_LIST, AT(kafka), NULL, 0, 0, "NAME=VALUE",
+	  "a librdkafka property; may be repeated" },
+	{ .name = NULL },
+};
+
+/* "log:data" + "bad": the bad topic's partition 1 is enrich's (0 is collect's, 2.. the sinks'). */
+static bool join(char *out, size_t size, const char *prefix, const char *topic, const char *query)
+{
+	size_t len = strlen(prefix);
+
+	while (len && prefix[len - 1] == '/')
+		len--;
+	return snprintf(out, size, "%.*s/%s%s", (int)len, prefix, topic, query) < (int)size;
+}
+
+static bool copy(char *out, size_t size, const char *url)
+{
+	return snprintf(out, size, "%s", url) < (int)size;
+}
+
+/* One of several enrichers of a log each own the partitions that they read. */
+static const char *own_query(const struct enrich_conf *conf, const char *url)
+{
+	if (!conf->assign || strspn(conf->assign, "0123456789") != strlen(conf->assign) ||
+	    !slice_starts(slice_from(url), SLICE("log:")) || strchr(url, '?'))
+		return "";
+	return "?partition=";
+}
+
+int enrich_urls(const struct enrich_conf *conf, struct enrich_urls *urls, struct err *err)
+{
+	const char *bus = conf->bus;
+	const char *bad_query = !bus || slice_starts(slice_from(bus), SLICE("log:"))
+					? "?partition=1" : "";
+	char out[sizeof(urls->out)];
+	const char *query;
+	bool fits;
+
+	fits = conf->in ? copy(urls->in, sizeof(urls->in), conf->in)
+	       : bus    ? join(urls->in, sizeof(urls->in), bus, "collected", "")
+			: copy(urls->in, sizeof(urls->in), "-");
+	fits &= conf->out ? copy(out, sizeof(out), conf->out)
+		: bus     ? join(out, sizeof(out), bus, "enriched", "")
+			  : copy(out, sizeof(out), "-");
+	query = fits ? own_query(conf, out) : "";
+	fits &= snprintf(urls->out, sizeof(urls->out), "%s%s%s", out, query,
+			 query[0] ? conf->assign : "") < (int)sizeof(urls->out);
+	fits &= conf->bad ? copy(urls->bad, sizeof(urls->bad), conf->bad)
+		: bus     ? join(urls->bad, sizeof(urls->bad), bus, "bad", bad_query)
+			  : copy(urls->bad, sizeof(urls->bad), "log:bad?partition=1");
+	return fits ? 0 : err_set(err, -EINVAL, "a bus URL is over 1,000 bytes long");
+}
+
+static int check(void *ctx, struct err *err)
+{
+	const struct enrich_conf *conf = ctx;
+	struct enrich_urls urls;
+	int rc = enrich_urls(conf, &urls, err);
+
+	if (rc < 0)
+		return rc;
+	if (conf->assign && conf->assign[0] && conf->group && conf->group[0])
+		return err_set(err, -EINVAL, "--assign and --group exclude each other");
+	if (strcmp(urls.in, urls.out) == 0 && strcmp(urls.in, "-") != 0)
+		return err_set(err, -EINVAL, "--in and --out are the same: %s", urls.in);
+	return 0;
+}
+
+const struct opt_program enrich_program = {
+	.name = "enrich",
+	.summary = "add what can be known to each collected event",
+	.usage = "[--in BUS] [--out BUS] [--bad BUS] [--config FILE] [OPTION..]",
+	.opts = opts,
+	.check = check,
+};

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The rest as it was sent: properties, traits, context and integrations as JSON text, all of
+ * them, also what has leaves of its own. Something that is no object is dropped: its place in a query
+ * would be undefined. An identify call without traits has those of its context (rudder).
+ */
+#include "enrich/step.h"
+
+#include <errno.h>
+
+static int set_json(struct step_event *event, int leaf, yyjson_val *value)
+{
+	size_t start = event->text->len;
+
+	if (!yyjson_is_obj(value))
+		return 0;
+	json_write(value, event->text);
+	if (event->text->failed)
+		return -ENOSPC;
+	/* Only the length now: the buffer may move until all is written. */
+	event->out[leaf] = value_text((struct slice){ NULL, event->text->len - start });
+	return 0;
+}
+
+static int run(struct step_event *event)
+{
+	static const int leaves[] = { ENRICHED_PROPERTIES, ENRICHED_TRAITS, ENRICHED_CONTEXT,
+				      ENRICHED_INTEGRATIONS };
+	yyjson_val *values[] = { event->body[STEP_BODY_PROPERTIES], event->body[STEP_BODY_TRAITS],
+				 event->body[STEP_BODY_CONTEXT],
+				 event->body[STEP_BODY_INTEGRATIONS] };
+	const char *at;
+
+	if (!values[1] && event->type == STEP_TYPE_IDENTIFY)
+		values[1] = event->context[STEP_CONTEXT_TRAITS];
+	for (int i = 0; i < 4; i++) {
+		if (set_json(event, leaves[i], values[i]) < 0) {
+			event->bad.reason = "too_large";
+			event->bad.words = "the event's JSON is over 1 MiB";
+			event->bad.at = "";
+			return -EBADMSG;
+		}
+	}
+	at = buf_slice(event->text).ptr;
+	for (int i = 0; i < 4; i++) {
+		struct value *out = &event->out[leaves[i]];
+
+		if (!out->is_set)
+			continue;
+		out->text.ptr = at;
+		at += out->text.len;
+	}
+	return 0;
+}
+
+const struct step step_json = { "json", 1, run };
