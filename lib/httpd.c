@@ -31,7 +31,8 @@ static int split_address(const char *text, char host[256], const char **portp, s
 		text++;
 		len -= 2;
 	} else if (memchr(text, ':', len)) {
-		return err_set(err, -EINVAL, "'%s': an IPv6 address needs brackets: [::1]:PORT", text);
+		return err_set(err, -EINVAL, "'%s': an IPv6 address stands in brackets: [::1]:PORT",
+			       text);
 	}
 	if (len >= 256)
 		return err_set(err, -EINVAL, "'%.40s..' is no HOST:PORT", text);
@@ -87,7 +88,8 @@ static int open_listener(struct httpd *httpd, const char *text, struct err *err)
 		return rc;
 	rc = getaddrinfo(host[0] ? host : NULL, port, &hints, &infos);
 	if (rc)
-		return err_set(err, -EADDRNOTAVAIL, "cannot listen on %s: %s", text, gai_strerror(rc));
+		return err_set(err, -EADDRNOTAVAIL, "cannot listen on %s: %s", text,
+			       gai_strerror(rc));
 	rc = -EADDRNOTAVAIL;
 	for (struct addrinfo *info = infos; info && rc < 0; info = info->ai_next)
 		rc = listen_on(info);

@@ -268,11 +268,11 @@ static void conn_read(struct http_conn *conn)
 	struct httpd *httpd = conn->httpd;
 
 	for (int i = 0; i < READS_MAX; i++) {
-		struct http_exchange *exchange = conn->exchange ? conn->exchange : exchange_take(conn);
+		struct http_exchange *exchange = conn->exchange;
 		int count = httpd->conn_count;
 		bool more;
 
-		if (!exchange) {
+		if (!exchange && !(exchange = exchange_take(conn))) {
 			conn_close(conn);
 			return;
 		}

@@ -6,8 +6,8 @@
  * The caller appends bytes to `in` and calls http_parse until it has a whole request. The head
  * is judged byte by byte as it comes (httpd.h names what is refused), then split by http_parser,
  * whose Debian build is the lax one (HTTP_PARSER_STRICT=0: spaces in names, anything for the CR
- * after a chunk): so it only ever sees heads that are already clean. Chunks are decoded here, in place, for the
- * same reason. Internal to lib/httpd*.c; tests/fuzz_http.c feeds it.
+ * after a chunk): so it only ever sees heads that are already clean. Chunks are decoded here, in
+ * place, for the same reason. Internal to lib/httpd*.c; tests/fuzz_http.c feeds it.
  */
 // SPDX-License-Identifier: Apache-2.0
 #ifndef LIB_HTTPD_PARSE_H

@@ -123,7 +123,8 @@ static void print_family(const struct metric_set *set, int first, struct buf *ou
 		if (strcmp(metric->name, head->name) != 0)
 			continue;
 		if (metric->labels[0])
-			buf_printf(out, "%s{%s} %" PRId64 "\n", metric->name, metric->labels, value);
+			buf_printf(out, "%s{%s} %" PRId64 "\n", metric->name, metric->labels,
+				   value);
 		else
 			buf_printf(out, "%s %" PRId64 "\n", metric->name, value);
 	}
