@@ -68,10 +68,10 @@ struct bus_conf {
 	int64_t retain_bytes;           /* log: per partition; 0 = keep all */
 	int64_t retain_ms;              /* log: age of a whole segment; 0 = keep all */
 	/* Kafka */
-	const struct opt_list *kafka;   /* librdkafka properties, name=value; `file:PATH` as value */
-	int open_ms;                    /* how long bus_open waits for a broker: 0 = for ever (with
-	                                   log lines), then -EHOSTUNREACH; < 0 (writers): not at all,
-	                                   records wait and bus_partition_count is 0 until it answers */
+	const struct opt_list *kafka;   /* librdkafka properties, name=value or name=file:PATH */
+	int open_ms;                    /* how long bus_open waits for a broker, with log lines: 0 =
+	                                   for ever; then -EHOSTUNREACH. < 0, a writer: not at all,
+	                                   until one answers records wait and the count is 0 */
 };
 
 struct bus_record {
