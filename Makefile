@@ -11,7 +11,7 @@ HARDEN   ?= -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
 CPPFLAGS += -D_GNU_SOURCE -I. -isystem $(YYJSON) -MMD -MP
 CFLAGS   += -std=c17 $(OPT) $(WARN) $(HARDEN) -pthread
 LDFLAGS  += -pthread -pie -Wl,-z,relro,-z,now
-LDLIBS   += -lrdkafka -lhttp_parser -lavro -lyaml -lzstd -lsnappy -lxxhash -lcrypto -lz -lm
+LDLIBS   += -lrdkafka -lhttp_parser -lavro -lyaml -lzstd -lsnappy -lxxhash -lcrypto -lcurl -lz -lm
 
 BINS     := $(PROGRAMS:%=$(BUILD)/bin/%)
 TESTS    := $(patsubst tests/%.c,$(BUILD)/test/%,$(wildcard tests/*_test.c))
@@ -43,7 +43,7 @@ $(YYJSON)/yyjson.h:
 .SECONDARY:
 .SECONDEXPANSION:
 $(BUILD)/test/%_test: $(BUILD)/obj/tests/%_test.o \
-		$$(patsubst %,$(BUILD)/%.a,$$(filter $(PROGRAMS),$$(call of,$$*))) $(BUILD)/lib.a
+		$$(addprefix $(BUILD)/,$$(addsuffix .a,$$(filter $(PROGRAMS),$$(call of,$$*)))) $(BUILD)/lib.a
 	@mkdir -p $(@D); $(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 $(BUILD)/test/tool_%: $(BUILD)/obj/tests/tool_%.o $(BUILD)/lib.a
 	@mkdir -p $(@D); $(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)

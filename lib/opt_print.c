@@ -11,7 +11,6 @@
 #include "lib/json.h"
 #include "lib/log.h"
 
-#define OPT_VERSION "0.1"
 #define OPT_COLUMN  30
 
 static void print_row(struct buf *out, const char *flag, const char *arg, const char *help,

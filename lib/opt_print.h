@@ -9,6 +9,8 @@
 #include "lib/buf.h"
 #include "lib/opt.h"
 
+#define OPT_VERSION "0.1"
+
 enum opt_ask { OPT_ASK_NOTHING, OPT_ASK_HELP, OPT_ASK_DUMP, OPT_ASK_CHECK, OPT_ASK_VERSION };
 
 enum opt_ask opt_asked(const struct opt_set *set);

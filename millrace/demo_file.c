@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "millrace/demo_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/json.h"
+#include "lib/when.h"
+
+static int put(const char *dir, const char *name, const struct buf *text, struct err *err)
+{
+	char path[PATH_MAX], part[PATH_MAX];
+	int fd;
+
+	if (text->failed ||
+	    snprintf(path, sizeof(path), "%s/%s", dir, name) >= (int)sizeof(path) ||
+	    snprintf(part, sizeof(part), "%s/%s.part", dir, name) >= (int)sizeof(part))
+		return err_set(err, -ENAMETOOLONG, "%.80s: too long", dir);
+	fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	if (fd < 0)
+		return err_set(err, -errno, "%s: %s", part, strerror(errno));
+	if (write(fd, text->ptr, text->len) != (ssize_t)text->len || fdatasync(fd) < 0) {
+		close(fd);
+		return err_set(err, -EIO, "%s: cannot be written", part);
+	}
+	close(fd);
+	if (rename(part, path) < 0)
+		return err_set(err, -errno, "%s: %s", path, strerror(errno));
+	return 0;
+}
+
+static int read_whole(const char *path, struct buf *text)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t len;
+	char *at;
+
+	if (fd < 0)
+		return -errno;
+	at = buf_reserve(text, 65536);
+	len = at ? read(fd, at, 65536) : -1;
+	close(fd);
+	if (len < 0)
+		return -EIO;
+	text->len += (size_t)len;
+	return 0;
+}
+
+int demo_file_read(const char *dir, struct shop_conf *conf, struct err *err)
+{
+	struct json_reader *reader = NULL;
+	struct buf text = { 0 };
+	char path[PATH_MAX];
+	int64_t seed, users;
+	yyjson_val *root;
+	int rc;
+
+	if (snprintf(path, sizeof(path), "%s/shop.json", dir) >= (int)sizeof(path))
+		return -ENAMETOOLONG;
+	rc = read_whole(path, &text);
+	if (rc == 0)
+		rc = json_open(&reader, err);
+	if (rc == 0)
+		rc = json_parse(reader, buf_slice(&text), &root, err);
+	if (rc == 0 &&
+	    (json_num(json_get(root, "seed"), &seed) || json_num(json_get(root, "users"), &users) ||
+	     when_parse(json_text(root, "from"), &conf->from_us) ||
+	     when_parse(json_text(root, "to"), &conf->to_us) || users < 1 || users > SHOP_USERS_MAX))
+		rc = -EBADMSG;
+	if (rc == 0) {
+		conf->seed = (uint64_t)seed;
+		conf->users = (int)users;
+	} else if (rc != -ENOENT) {
+		rc = err_set(err, rc, "%s: cannot be read", path);
+	}
+	json_close(reader);
+	buf_close(&text);
+	return rc;
+}
+
+static void print_conf(struct buf *out, const struct shop_conf *conf)
+{
+	char from[WHEN_TEXT_MAX], to[WHEN_TEXT_MAX];
+
+	when_print(conf->from_us, 6, from);
+	when_print(conf->to_us, 6, to);
+	buf_printf(out, "{\n  \"seed\": %llu,\n  \"users\": %d,\n  \"from\": \"%s\",\n"
+		   "  \"to\": \"%s\"", (unsigned long long)conf->seed, conf->users, from, to);
+}
+
+int demo_file_write(const char *dir, const struct shop_conf *conf, struct err *err)
+{
+	struct buf text = { 0 };
+	int rc;
+
+	print_conf(&text, conf);
+	buf_append_text(&text, "\n}\n");
+	rc = put(dir, "shop.json", &text, err);
+	buf_close(&text);
+	return rc;
+}
+
+int demo_file_write_truth(const char *dir, const struct shop_conf *conf,
+			  const struct shop_truth *truth, struct err *err)
+{
+	char first[WHEN_TEXT_MAX], last[WHEN_TEXT_MAX];
+	struct buf text = { 0 };
+	uint64_t total = 0;
+	int rc;
+
+	for (int kind = 0; kind < SHOP_KIND_COUNT; kind++)
+		total += truth->total[kind];
+	when_print(truth->first_us, 3, first);
+	when_print(truth->last_us, 3, last);
+	print_conf(&text, conf);
+	buf_printf(&text, ",\n  \"first\": \"%s\",\n  \"last\": \"%s\",\n  \"visitors\": %llu,\n"
+		   "  \"visits\": %llu,\n  \"total\": %llu,\n  \"events\": {", first, last,
+		   (unsigned long long)truth->visitors, (unsigned long long)truth->visits,
+		   (unsigned long long)total);
+	for (int kind = 0; kind < SHOP_KIND_COUNT; kind++)
+		buf_printf(&text, "%s\n    \"%s\": {\"total\": %llu, \"people\": %llu}",
+			   kind ? "," : "", shop_name((enum shop_kind)kind),
+			   (unsigned long long)truth->total[kind],
+			   (unsigned long long)truth->people[kind]);
+	buf_append_text(&text, "\n  }\n}\n");
+	rc = put(dir, "truth.json", &text, err);
+	buf_close(&text);
+	return rc;
+}
+
+bool demo_file_has_truth(const char *dir)
+{
+	char path[PATH_MAX];
+
+	return snprintf(path, sizeof(path), "%s/truth.json", dir) < (int)sizeof(path) &&
+	       access(path, F_OK) == 0;
+}

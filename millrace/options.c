@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "millrace/options.h"
+
+#include <errno.h>
+
+#include "millrace/shop.h"
+
+static const struct opt up_opts[] = {
+	{ "data", OPT_TEXT, offsetof(struct up_conf, data), NULL, 0, 0, "DIR",
+	  "pid file, state and log go here, whatever the file says", },
+	{ "stop-after", OPT_MS, offsetof(struct up_conf, stop_ms), "15s", 100, 3600000, "TIME",
+	  "how long a program may take to stop before it is killed", },
+	{ NULL, OPT_TEXT, 0, NULL, 0, 0, NULL, NULL },
+};
+
+const struct opt_program up_program = {
+	.name = "up",
+	.summary = "start and supervise all programs on this machine",
+	.usage = "  millrace up [--config millrace.yaml] [--data DIR]",
+	.opts = up_opts,
+};
+
+const struct opt_program down_program = {
+	.name = "down",
+	.summary = "stop the `up` of a data directory, and wait for its end",
+	.usage = "  millrace down [--config millrace.yaml] [--data DIR]",
+	.opts = up_opts,
+};
+
+static const struct opt query_opts[] = {
+	{ "url", OPT_TEXT, offsetof(struct query_conf, url), NULL, 0, 0, "URL",
+	  "aggregate's address [from the settings, else http://127.0.0.1:8081]", },
+	{ "data", OPT_TEXT, offsetof(struct query_conf, data), NULL, 0, 0, "DIR",
+	  "data directory of the `up` to ask", },
+	{ "event", OPT_LIST, offsetof(struct query_conf, events), NULL, 0, 0, "NAME",
+	  "an event's name, * for any; may be repeated; none: the most frequent ones", },
+	{ "measure", OPT_TEXT, offsetof(struct query_conf, measure), "total", 0, 0, "NAME",
+	  "total, unique", },
+	{ "unit", OPT_TEXT, offsetof(struct query_conf, unit), "day", 0, 0, "UNIT",
+	  "hour or day", },
+	{ "last", OPT_TEXT, offsetof(struct query_conf, last), NULL, 0, 0, "SPAN",
+	  "such as 24h, 7d, 4w [7d, unless --from]", },
+	{ "from", OPT_TEXT, offsetof(struct query_conf, from), NULL, 0, 0, "WHEN",
+	  "first day (2026-11-01), or instant (2026-11-01T10:00:00Z)", },
+	{ "to", OPT_TEXT, offsetof(struct query_conf, to), NULL, 0, 0, "WHEN",
+	  "last day, or the instant after", },
+	{ "zone", OPT_TEXT, offsetof(struct query_conf, zone), NULL, 0, 0, "ZONE",
+	  "IANA time zone of days [UTC]", },
+	{ "source", OPT_TEXT, offsetof(struct query_conf, source), NULL, 0, 0, "NAME",
+	  "only events of this source", },
+	{ "limit", OPT_COUNT, offsetof(struct query_conf, limit), "50", 1, 10000, "N",
+	  "names at most", },
+	{ "timeout", OPT_MS, offsetof(struct query_conf, timeout_ms), "30s", 1, 3600000, "TIME",
+	  "how long to wait for the answer", },
+	{ "json", OPT_FLAG, offsetof(struct query_conf, is_json), "no", 0, 0, NULL,
+	  "print the answer as it came", },
+	{ "csv", OPT_FLAG, offsetof(struct query_conf, is_csv), "no", 0, 0, NULL,
+	  "print comma-separated values", },
+	{ NULL, OPT_TEXT, 0, NULL, 0, 0, NULL, NULL },
+};
+
+static int check_query(void *ctx, struct err *err)
+{
+	const struct query_conf *conf = ctx;
+
+	if (conf->is_json && conf->is_csv)
+		return err_set(err, -EINVAL, "--json and --csv exclude each other");
+	if (conf->last && (conf->from || conf->to))
+		return err_set(err, -EINVAL, "--last and --from/--to exclude each other");
+	if (!conf->from != !conf->to)
+		return err_set(err, -EINVAL, "--from and --to go together");
+	return 0;
+}
+
+const struct opt_program query_program = {
+	.name = "query",
+	.summary = "ask aggregate, and print a table",
+	.usage = "  millrace query trend [--event NAME].. [--last 7d] [--unit day] [--measure unique]\n"
+		 "  millrace query events",
+	.opts = query_opts,
+	.check = check_query,
+};
+
+static const struct opt demo_opts[] = {
+	{ "dir", OPT_TEXT, offsetof(struct demo_conf, dir), "millrace-demo", 0, 0, "DIR",
+	  "where the demo lives; made if it is not there", },
+	{ "rate", OPT_COUNT, offsetof(struct demo_conf, rate), "10", 1, (int64_t)SHOP_RATE_MAX, "N",
+	  "events per second, about, after the history", },
+	{ "days", OPT_COUNT, offsetof(struct demo_conf, days), "30", 1, 3650, "N",
+	  "length of the history", },
+	{ "users", OPT_COUNT, offsetof(struct demo_conf, users), "5000", 1, SHOP_USERS_MAX, "N",
+	  "visitors in the history, about", },
+	{ "seed", OPT_COUNT, offsetof(struct demo_conf, seed), "1", 0, INT64_MAX, "N",
+	  "another seed, other visitors", },
+	{ "live", OPT_FLAG, offsetof(struct demo_conf, is_live), "yes", 0, 0, NULL,
+	  "go on live after the history; --no-live stops there", },
+	{ NULL, OPT_TEXT, 0, NULL, 0, 0, NULL, NULL },
+};
+
+const struct opt_program demo_program = {
+	.name = "demo",
+	.summary = "a simulated shop, sent over HTTP like an SDK's events",
+	.usage = "  millrace demo [--dir DIR] [--rate N] [--days N] [--users N] [--seed N] [--no-live]",
+	.opts = demo_opts,
+};

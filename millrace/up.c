@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "millrace/up.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/when.h"
+#include "millrace/pidfile.h"
+#include "millrace/supervise.h"
+
+enum { UP_STAGE_COLLECT, UP_STAGE_ENRICH, UP_STAGE_READERS };
+
+struct up {
+	const char *config, *data;
+	const struct log *log;
+};
+
+int up_bin(char *path, size_t size, struct err *err)
+{
+	ssize_t len = readlink("/proc/self/exe", path, size - 1);
+	char *slash;
+
+	if (len < 0)
+		return err_set(err, -errno, "/proc/self/exe: %s", strerror(errno));
+	path[len] = '\0';
+	slash = strrchr(path, '/');
+	if (slash)
+		*slash = '\0';
+	return 0;
+}
+
+static int port_file(const struct settings *settings, const char *name, char path[PATH_MAX])
+{
+	int len = snprintf(path, PATH_MAX, "%s/%s.port", settings->data, name);
+
+	return len < PATH_MAX ? 0 : -ENAMETOOLONG;
+}
+
+static int plan_stream(const struct settings *settings, struct supervise_plan *plan)
+{
+	char collect_port[PATH_MAX], aggregate_port[PATH_MAX];
+	const char *const collect[] = {
+		"collect", "--config", settings->config, "--bus", settings->bus,
+		"--listen", settings->listen, "--port-file", collect_port, NULL,
+	};
+	const char *const enrich[] = {
+		"enrich", "--config", settings->config, "--bus", settings->bus, NULL,
+	};
+	const char *const aggregate[] = {
+		"aggregate", "--config", settings->config, "--bus", settings->bus,
+		"--state", settings->state, "--http", settings->http,
+		"--port-file", aggregate_port, NULL,
+	};
+	int rc;
+
+	if ((rc = port_file(settings, "collect", collect_port)) == 0 &&
+	    (rc = port_file(settings, "aggregate", aggregate_port)) == 0 &&
+	    (rc = supervise_add(plan, "collect", UP_STAGE_COLLECT, collect)) == 0 &&
+	    (rc = supervise_add(plan, "enrich", UP_STAGE_ENRICH, enrich)) == 0)
+		rc = supervise_add(plan, "aggregate", UP_STAGE_READERS, aggregate);
+	return rc;
+}
+
+static int plan_sink(const struct settings *settings, const struct settings_destination *to,
+		     struct supervise_plan *plan)
+{
+	char name[100], in[PATH_MAX];
+	const char *const sink[] = {
+		"sink", "--config", settings->config, "--bus", settings->bus, "--in", in,
+		"--to", to->to, NULL,
+	};
+
+	snprintf(name, sizeof(name), "sink:%s", to->name);
+	if (snprintf(in, sizeof(in), "%s/%s", settings->bus, to->from) >= (int)sizeof(in))
+		return -ENAMETOOLONG;
+	return supervise_add(plan, name, UP_STAGE_READERS, sink);
+}
+
+static int make_plan(void *ctx, struct supervise_plan *plan, struct err *err)
+{
+	const struct up *up = ctx;
+	struct settings *settings = NULL;
+	int rc = settings_open(&settings, up->config, up->data, up->log, err);
+
+	if (rc)
+		return rc;
+	rc = plan_stream(settings, plan);
+	for (int i = 0; i < settings->destination_count && !rc; i++)
+		rc = plan_sink(settings, &settings->destinations[i], plan);
+	settings_close(settings);
+	return rc ? err_set(err, rc, "plan of programs: %s", strerror(-rc)) : 0;
+}
+
+static void remove_addresses(const struct settings *settings)
+{
+	static const char *const names[] = { "collect", "aggregate" };
+	char path[PATH_MAX];
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (port_file(settings, names[i], path) == 0)
+			unlink(path);
+}
+
+static void log_open(const struct log *log, const struct settings *settings)
+{
+	struct log_line line;
+
+	log_begin(&line, log, LOG_LEVEL_INFO, "open");
+	log_str(&line, "config", settings->config);
+	log_str(&line, "bus", settings->bus);
+	log_str(&line, "data", settings->data);
+	log_str(&line, "listen", settings->listen);
+	log_str(&line, "http", settings->http);
+	log_num(&line, "destinations", settings->destination_count);
+	log_end(&line);
+}
+
+int up_run(const struct up_conf *conf, const char *config, const struct log *log, struct err *err)
+{
+	struct supervise_conf supervise = { .log = log, .stop_ms = conf->stop_ms, .plan = make_plan };
+	struct settings *settings = NULL;
+	struct up up = { .log = log };
+	char bin[PATH_MAX];
+	int lock = -1, rc;
+
+	if ((rc = up_bin(bin, sizeof(bin), err)) < 0 ||
+	    (rc = settings_open(&settings, config, conf->data, NULL, err)) < 0 ||
+	    (rc = lock = pidfile_lock(settings->data, err)) < 0)
+		goto out;
+	remove_addresses(settings);     /* a crash may have left old ones */
+	log_open(log, settings);
+	up.config = settings->config;
+	up.data = conf->data ? settings->data : NULL;
+	supervise.ctx = &up;
+	supervise.bin = bin;
+	supervise.dir = settings->dir;
+	rc = supervise_run(&supervise, err);
+	remove_addresses(settings);
+	pidfile_unlock(lock);
+out:
+	settings_close(settings);
+	return rc;
+}
+
+int up_stop(const struct settings *settings, int64_t wait_ms, pid_t *pid, struct err *err)
+{
+	int64_t end_ms = when_monotonic_ms() + wait_ms;
+	pid_t now;
+
+	*pid = pidfile_find(settings->data, err);
+	if (*pid <= 0)
+		return *pid < 0 ? (int)*pid : 0;
+	if (kill(*pid, SIGTERM) < 0 && errno != ESRCH)
+		return err_set(err, -errno, "pid %d: %s", (int)*pid, strerror(errno));
+	do {
+		poll(NULL, 0, 20);
+		now = pidfile_find(settings->data, err);
+		if (now < 0)
+			return now;
+		if (now != *pid)
+			return 0;
+	} while (when_monotonic_ms() < end_ms);
+	return err_set(err, -ETIMEDOUT, "pid %d still runs after %lld s", (int)*pid,
+		       (long long)(wait_ms / 1000));
+}
+
+void up_address(const struct settings *settings, const char *name, const char *fallback,
+		char text[80])
+{
+	char path[PATH_MAX], read_text[80];
+	ssize_t len = 0;
+	int fd;
+
+	snprintf(text, 80, "%s", fallback);
+	if (port_file(settings, name, path) < 0)
+		return;
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	len = read(fd, read_text, sizeof(read_text) - 1);
+	close(fd);
+	while (len > 0 && (read_text[len - 1] == '\n' || read_text[len - 1] == '\r'))
+		len--;
+	if (len > 0)
+		snprintf(text, 80, "%.*s", (int)len, read_text);
+}
