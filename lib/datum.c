@@ -11,7 +11,7 @@
 struct step {
 	uint8_t kind;           /* enum schema_kind of the bytes */
 	bool nullable;
-	uint8_t null_byte;      /* the branch of null as it is encoded: 0 or 2 */
+	uint8_t null_branch;
 	bool null_fits;         /* the reader takes a null here, or skips the leaf */
 	bool to_real;           /* a whole number that the reader has as float or double */
 	int target;             /* leaf of the reader; its leaf count: skipped */
@@ -91,7 +91,7 @@ static int resolve_step(struct step *step, const struct schema_field *from,
 	*step = (struct step){
 		.kind = (uint8_t)from->kind,
 		.nullable = from->nullable,
-		.null_byte = (uint8_t)(from->null_branch * 2),
+		.null_branch = from->null_branch,
 		.null_fits = !to || to->nullable,
 		.target = to ? target : schema_field_count(reader),
 		.symbol_count = from->symbol_count,
@@ -310,7 +310,7 @@ ssize_t datum_decode(const struct datum_reader *reader, struct slice bytes, stru
 			p = get_long(p, end, &branch);
 			if (!p || branch < 0 || branch > 1)
 				return -EBADMSG;
-			if (branch * 2 == step->null_byte) {
+			if (branch == step->null_branch) {
 				if (!step->null_fits)
 					return -EBADMSG;
 				*value = (struct value){ 0 };

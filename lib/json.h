@@ -42,7 +42,8 @@ MUST_CHECK int json_real(yyjson_val *value, double *real);      /* -EBADMSG: non
 /* The digits of a number as they were sent; {NULL, 0} for others. */
 struct slice json_digits(yyjson_val *value);
 
-/* Appends the value as compact JSON: same digits, keys in order, strings minimally escaped. */
+/* Appends the value as compact JSON: same digits, keys in order, strings minimally escaped. A
+ * writer may set out->failed up to 80 bytes before out's limit. */
 void json_write(yyjson_val *value, struct buf *out);
 /* Appends text as a JSON string with its quotes. Bytes that are not UTF-8 become U+FFFD. */
 void json_write_text(struct slice text, struct buf *out);

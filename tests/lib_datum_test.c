@@ -20,7 +20,8 @@ static const char every_kind[] =
 	"{\"name\":\"d\",\"type\":\"double\"},"
 	"{\"name\":\"s\",\"type\":\"string\"},"
 	"{\"name\":\"y\",\"type\":\"bytes\"},"
-	"{\"name\":\"e\",\"type\":{\"type\":\"enum\",\"name\":\"E1\",\"symbols\":[\"A\",\"B\",\"C\"]}},"
+	"{\"name\":\"e\",\"type\":{\"type\":\"enum\",\"name\":\"E1\","
+	"  \"symbols\":[\"A\",\"B\",\"C\"]}},"
 	"{\"name\":\"in\",\"type\":{\"type\":\"record\",\"name\":\"In\",\"fields\":["
 	"  {\"name\":\"nb\",\"type\":[\"null\",\"boolean\"]},"
 	"  {\"name\":\"ni\",\"type\":[\"null\",\"int\"]},"
@@ -207,13 +208,15 @@ static void test_hostile(struct tap *tap, struct guard *guard)
 			out.ptr[bit / 8] ^= (char)(1 << bit % 8);
 		}
 	}
-	OK(tap, wrong == 0 && cuts > 5000, "%d cuts are refused, each turned bit is in bounds", cuts);
+	OK(tap, wrong == 0 && cuts > 5000, "%d cuts are refused, each turned bit is in bounds",
+		cuts);
 	buf_close(&out);
 	datum_reader_close(reader);
 	schema_close(schema);
 }
 
-#define ONE(type) "{\"type\":\"record\",\"name\":\"R\",\"fields\":[{\"name\":\"v\",\"type\":" type "}]}"
+#define ONE(type) \
+	"{\"type\":\"record\",\"name\":\"R\",\"fields\":[{\"name\":\"v\",\"type\":" type "}]}"
 #define ENUM(symbols) "{\"type\":\"enum\",\"name\":\"E\",\"symbols\":[" symbols "]}"
 #define ENUM_OR(symbols, other) \
 	"{\"type\":\"enum\",\"name\":\"E\",\"symbols\":[" symbols "],\"default\":\"" other "\"}"
@@ -231,8 +234,10 @@ static void test_bytes(struct tap *tap, struct guard *guard)
 	} table[] = {
 		{ ONE("\"long\""), BYTES("\x00"), 1, "0" },
 		{ ONE("\"long\""), BYTES("\x80\x00"), 2, "0 in two bytes" },
-		{ ONE("\"long\""), BYTES("\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"), 10, "least long" },
-		{ ONE("\"long\""), BYTES("\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02"), -EBADMSG, "65 bits" },
+		{ ONE("\"long\""), BYTES("\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"), 10,
+		  "least long" },
+		{ ONE("\"long\""), BYTES("\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02"), -EBADMSG,
+		  "65 bits" },
 		{ ONE("\"long\""), BYTES("\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x00"), -EBADMSG,
 		  "11 bytes" },
 		{ ONE("\"long\""), BYTES(""), -EBADMSG, "nothing" },
@@ -269,8 +274,10 @@ static void test_bytes(struct tap *tap, struct guard *guard)
 
 		if (datum_reader_open(&reader, schema, schema, NULL))
 			break;
-		took = datum_decode(reader, guard_copy(guard, table[i].bytes, table[i].len), &value);
-		OK(tap, took == table[i].took, "%s: %s (%zd)", table[i].schema + 60, table[i].said, took);
+		took = datum_decode(reader, guard_copy(guard, table[i].bytes, table[i].len),
+			&value);
+		OK(tap, took == table[i].took, "%s: %s (%zd)", table[i].schema + 60, table[i].said,
+			took);
 		datum_reader_close(reader);
 		schema_close(schema);
 	}
@@ -301,14 +308,18 @@ static const struct resolution resolutions[] = {
 	{ ONE("\"string\""), ONE("\"bytes\""), TEXT("a"), TEXT("a"), 0, "string to bytes" },
 	{ ONE("\"bytes\""), ONE("\"string\""), TEXT("a"), TEXT("a"), 0, "bytes to string" },
 	{ ONE("\"long\""), ONE("\"int\""), NUM(0), NONE, -EBADMSG, "long to int is refused" },
-	{ ONE("\"double\""), ONE("\"float\""), NUM(0), NONE, -EBADMSG, "double to float is refused" },
+	{ ONE("\"double\""), ONE("\"float\""), NUM(0), NONE, -EBADMSG,
+	  "double to float is refused" },
 	{ ONE("\"string\""), ONE("\"long\""), NUM(0), NONE, -EBADMSG, "string to long is refused" },
 	{ ONE("\"boolean\""), ONE("\"int\""), NUM(0), NONE, -EBADMSG, "boolean to int is refused" },
-	{ ONE("\"string\""), ONE(ENUM("\"A\"")), NUM(0), NONE, -EBADMSG, "string to enum is refused" },
+	{ ONE("\"string\""), ONE(ENUM("\"A\"")), NUM(0), NONE, -EBADMSG,
+	  "string to enum is refused" },
 	{ ONE("\"int\""), ONE("[\"null\",\"long\"]"), NUM(5), NUM(5), 0, "null added" },
 	{ ONE("[\"null\",\"int\"]"), ONE("\"long\""), NUM(5), NUM(5), 0, "null removed, a value" },
-	{ ONE("[\"null\",\"int\"]"), ONE("\"long\""), NONE, NONE, -EBADMSG, "null removed, a null" },
-	{ ONE("[\"null\",\"int\"]"), ONE("[\"int\",\"null\"]"), NONE, NONE, 0, "null moved, a null" },
+	{ ONE("[\"null\",\"int\"]"), ONE("\"long\""), NONE, NONE, -EBADMSG,
+	  "null removed, a null" },
+	{ ONE("[\"null\",\"int\"]"), ONE("[\"int\",\"null\"]"), NONE, NONE, 0,
+	  "null moved, a null" },
 	{ ONE("[\"null\",\"int\"]"), ONE("[\"double\",\"null\"]"), NUM(5), REAL(5), 0,
 	  "null moved and widened" },
 	{ ONE(ENUM("\"A\",\"B\",\"C\"")), ONE(ENUM("\"C\",\"A\"")), NUM(2), NUM(0), 0,
@@ -317,7 +328,8 @@ static const struct resolution resolutions[] = {
 	  "an unknown symbol is refused" },
 	{ ONE(ENUM("\"A\",\"B\"")), ONE(ENUM_OR("\"C\",\"D\"", "D")), NUM(1), NUM(1), 0,
 	  "or is the default symbol" },
-	{ "{\"type\":\"record\",\"name\":\"R\",\"fields\":[{\"name\":\"old\",\"type\":\"string\"}]}",
+	{ "{\"type\":\"record\",\"name\":\"R\",\"fields\":[{\"name\":\"old\","
+	"\"type\":\"string\"}]}",
 	  "{\"type\":\"record\",\"name\":\"R\",\"fields\":"
 	  "[{\"name\":\"v\",\"type\":\"long\",\"default\":9}]}",
 	  TEXT("gone"), NUM(9), 0, "one removed, one added with a default" },
@@ -332,7 +344,8 @@ static const struct resolution resolutions[] = {
 	{ ONE("\"int\""), ONE("{\"type\":\"record\",\"name\":\"V\",\"fields\":"
 	  "[{\"name\":\"x\",\"type\":\"int\",\"default\":1}]}"), NUM(1), NONE, -EBADMSG,
 	  "a leaf does not turn into a record" },
-	{ ONE("{\"type\":\"record\",\"name\":\"V\",\"fields\":[{\"name\":\"x\",\"type\":\"int\"}]}"),
+	{ ONE("{\"type\":\"record\",\"name\":\"V\",\"fields\":[{\"name\":\"x\","
+	"\"type\":\"int\"}]}"),
 	  "{\"type\":\"record\",\"name\":\"R\",\"fields\":"
 	  "[{\"name\":\"v\",\"type\":\"int\",\"default\":1}]}", NUM(1), NONE, -EBADMSG,
 	  "nor a record into a leaf" },
@@ -373,13 +386,17 @@ static void test_reorder(struct tap *tap, struct guard *guard)
 {
 	struct schema *writer = must_parse("{\"type\":\"record\",\"name\":\"R\",\"fields\":["
 		"{\"name\":\"a\",\"type\":\"int\"},{\"name\":\"gone\",\"type\":\"bytes\"},"
-		"{\"name\":\"b\",\"type\":[\"null\",\"string\"]},{\"name\":\"c\",\"type\":\"float\"},"
+		"{\"name\":\"b\",\"type\":[\"null\",\"string\"]},{\"name\":\"c\","
+		"\"type\":\"float\"},"
 		"{\"name\":\"g\",\"type\":" ENUM("\"A\"") "},{\"name\":\"d\",\"type\":\"long\"}]}");
 	struct schema *reader = must_parse("{\"type\":\"record\",\"name\":\"Other\",\"fields\":["
-		"{\"name\":\"d\",\"type\":\"double\"},{\"name\":\"b\",\"type\":[\"null\",\"string\"]},"
+		"{\"name\":\"d\",\"type\":\"double\"},{\"name\":\"b\",\"type\":[\"null\","
+		"\"string\"]},"
 		"{\"name\":\"new\",\"type\":\"string\",\"default\":\"x\"},"
 		"{\"name\":\"a\",\"type\":\"long\"}]}");
-	struct value in[] = { NUM(-3), TEXT("skipped"), TEXT("kept"), REAL(1.5), NUM(0), NUM(1 << 20) };
+	struct value in[] = {
+		NUM(-3), TEXT("skipped"), TEXT("kept"), REAL(1.5), NUM(0), NUM(1 << 20),
+	};
 	struct value out[4];
 	struct datum_reader *r = NULL;
 	struct buf bytes = { 0 };

@@ -131,10 +131,12 @@ static const char full[] =
 	"{ \"type\": \"record\", \"name\": \"Full\", \"namespace\": \"a.b\", \"doc\": \"d\","
 	" \"fields\": ["
 	"  {\"name\": \"t\", \"doc\": \"T\\u00e9\","
-	"   \"type\": {\"type\": \"long\", \"logicalType\": \"timestamp-micros\"}, \"default\": -5},"
+	"   \"type\": {\"type\": \"long\", \"logicalType\": \"timestamp-micros\"},"
+	" \"default\": -5},"
 	"  {\"name\": \"nt\", \"default\": null,"
 	"   \"type\": [\"null\", {\"type\": \"long\", \"logicalType\": \"timestamp-micros\"}]},"
-	"  {\"name\": \"ms\", \"type\": {\"type\": \"long\", \"logicalType\": \"timestamp-millis\"}},"
+	"  {\"name\": \"ms\","
+	"   \"type\": {\"type\": \"long\", \"logicalType\": \"timestamp-millis\"}},"
 	"  {\"name\": \"s\", \"type\": [\"string\", \"null\"], \"default\": \"x\\u0001y\"},"
 	"  {\"name\": \"y\", \"type\": \"bytes\", \"default\": \"a\\u0001\\u00ff\\u0080\"},"
 	"  {\"name\": \"f\", \"type\": \"float\", \"default\": 1.5},"
@@ -150,7 +152,8 @@ static const char full[] =
 	"  {\"name\": \"ns\", \"type\": {\"type\": \"record\", \"name\": \"x.y.Z\", \"fields\": ["
 	"      {\"name\": \"e\", \"type\": {\"type\": \"enum\", \"name\": \"E\","
 	"       \"symbols\": [\"A\"]}}]}},"
-	"  {\"name\": \"nn\", \"type\": {\"type\": \"record\", \"name\": \"Q\", \"namespace\": \"\","
+	"  {\"name\": \"nn\", \"type\": {\"type\": \"record\", \"name\": \"Q\","
+	" \"namespace\": \"\","
 	"    \"fields\": [{\"name\": \"e\", \"type\": [\"null\", {\"type\": \"enum\","
 	"       \"name\": \"E\", \"symbols\": [\"A\"]}]}]}}"
 	"] }";
@@ -164,7 +167,8 @@ static void test_full(struct tap *tap)
 	struct err err = { "" };
 	const struct schema_field *f;
 
-	if (!OK(tap, schema_parse(&schema, slice_from(full), &err) == 0, "everything (%s)", err.text))
+	if (!OK(tap, schema_parse(&schema, slice_from(full), &err) == 0, "everything (%s)",
+		err.text))
 		return;
 	f = schema_field_at(schema, 0);
 	OK(tap, schema_field_count(schema) == 13, "13 leaves");
@@ -183,7 +187,8 @@ static void test_full(struct tap *tap)
 	OK(tap, f[8].kind == SCHEMA_ENUM && f[8].symbol_count == 2 && f[8].symbol_fallback == 0 &&
 	   slice_is(f[8].symbols[1], "B") && f[8].fallback.num == 1, "an enum");
 	OK(tap, schema_find(schema, "in.i") == 9 && f[9].fallback.num == 7, "the record's default");
-	OK(tap, schema_find(schema, "in.j") == 10 && f[10].fallback.num == 4, "goes before the leaf's");
+	OK(tap, schema_find(schema, "in.j") == 10 && f[10].fallback.num == 4,
+		"goes before the leaf's");
 	OK(tap, schema_find(schema, "ns.e") == 11 && f[11].symbol_fallback == -1, "nested");
 	OK(tap, schema_find(schema, "in") == -ENOENT && schema_find(schema, "ns.f") == -ENOENT &&
 	   schema_find(schema, "") == -ENOENT, "no such leaf");
@@ -204,7 +209,8 @@ static void test_own(struct tap *tap)
 
 		OK(tap, strcmp(schema_name(schema), full_names[i]) == 0, "%s", names[i]);
 		OK(tap, schema_parse(&again, schema_text(schema), NULL) == 0 &&
-		   schema_fingerprint(again) == schema_fingerprint(schema), "its text is the schema");
+		   schema_fingerprint(again) == schema_fingerprint(schema),
+			"its text is the schema");
 		schema_close(again);
 		schema_close(schema);
 	}

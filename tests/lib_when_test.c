@@ -133,7 +133,8 @@ static void test_gmtime(struct tap *tap)
 
 	for (int64_t us = FIRST; us < END && wrong < 5; us += 86400 * SECOND, days++)
 		wrong += !agrees(us, 3);
-	OK(tap, wrong == 0 && days == 3652425, "all %d days of the years 0 to 9999 as gmtime's", days);
+	OK(tap, wrong == 0 && days == 3652425, "all %d days of the years 0 to 9999 as gmtime's",
+		days);
 	for (int i = 0; i < 200000 && wrong < 5; i++) {
 		x = x * 6364136223846793005u + 1442695040888963407u;
 		wrong += !agrees(FIRST + (int64_t)((x >> 1) % (uint64_t)(END - FIRST)),

@@ -114,7 +114,10 @@ static inline struct value oracle_get(const struct oracle *oracle, const struct 
 	case SCHEMA_BOOLEAN: rc = avro_value_get_boolean(&at, &num); value.num = num; break;
 	case SCHEMA_INT: rc = avro_value_get_int(&at, &num); value.num = num; break;
 	case SCHEMA_LONG: rc = avro_value_get_long(&at, &value.num); break;
-	case SCHEMA_FLOAT: rc = avro_value_get_float(&at, &single); value.real = (double)single; break;
+	case SCHEMA_FLOAT:
+		rc = avro_value_get_float(&at, &single);
+		value.real = (double)single;
+		break;
 	case SCHEMA_DOUBLE: rc = avro_value_get_double(&at, &value.real); break;
 	case SCHEMA_ENUM: rc = avro_value_get_enum(&at, &num); value.num = num; break;
 	case SCHEMA_BYTES:
