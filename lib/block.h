@@ -61,6 +61,12 @@ struct block_frame {
 MUST_CHECK int block_parse_frame(struct slice bytes, const char sync[BLOCK_SYNC],
 				 struct block_frame *frame, size_t *need);
 
+/* Only the lead of a block: its count, and the size of the whole block. For hopping over it. */
+MUST_CHECK int block_parse_lead(struct slice bytes, int64_t *count, int64_t *size);
+
+/* As it stands in avro.codec. */
+const char *block_codec_name(enum block_codec codec);
+
 struct block_coder;                     /* a codec with its reused contexts and memory */
 
 /* level: zstandard's or deflate's, 0 = this project's default for the codec. */
