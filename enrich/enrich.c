@@ -46,7 +46,7 @@ struct partition {
 
 struct enrich {
 	const struct enrich_conf *conf;
-	const char *out_url;
+	char out_url[1024];             /* to read it: without ?partition= */
 	const struct bus_conf *out_conf;
 	char logic[17];
 	struct json_reader *json;
@@ -86,7 +86,8 @@ int enrich_open(struct enrich **enrichp, const struct enrich_conf *conf, const c
 	if (!enrich)
 		return err_set(err, -ENOMEM, "no memory");
 	enrich->conf = conf;
-	enrich->out_url = out_url;
+	snprintf(enrich->out_url, sizeof(enrich->out_url), "%.*s", (int)strcspn(out_url, "?"),
+		 out_url);
 	enrich->out_conf = out_conf;
 	enrich->arena.bytes_max = (size_t)16 << 20;
 	enrich->text.limit = BUS_RECORD_MAX;

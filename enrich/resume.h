@@ -1,10 +1,11 @@
 /* resume - what the own output says about where a partition stopped
  *
- *      output p   [ .. |<-- window + slack -->| tail ]
- *                       ids -> dedup            highest src.offset + 1 -> start of input p
+ *      output p   [ ..  |<-- the longer of: window + slack, STAMP_TAIL records -->| end
+ *                        ids -> dedup; highest src.offset + 1 -> start of input p
  *
- * Two readers in turn: stamp's over the tail for the resume point, and one over the window for
- * the ids. Markers count for the first, not for the second.
+ * The rule for the resume point is stamp.h's. It is not stamp_resume that reads, since stamps and
+ * ids must be of the same records: a zombie that still writes between two reads would move the
+ * resume point past ids that were not read. Markers have a stamp and no id.
  */
 // SPDX-License-Identifier: Apache-2.0
 #ifndef ENRICH_RESUME_H
@@ -18,7 +19,7 @@ struct resume_point {
 	int64_t ids;            /* records read into dedup */
 };
 
-/* url: of the output; conf: its schema, log and Kafka properties. dedup may be NULL. */
+/* url: of the output; conf: its schema, log and Kafka properties. */
 MUST_CHECK int resume_read(const char *url, const struct bus_conf *conf, int32_t partition,
 			   int64_t window_ms, struct dedup *dedup, struct resume_point *point,
 			   struct err *err);
