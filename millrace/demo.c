@@ -94,6 +94,8 @@ static int open_dir(struct demo *demo, struct err *err)
 
 	if (mkdir(demo->conf->dir, 0777) < 0 && errno != EEXIST)
 		return err_set(err, -errno, "%s: %s", demo->conf->dir, strerror(errno));
+	if (demo->conf->url)
+		return 0;
 	if (snprintf(path, sizeof(path), "%s/" SETTINGS_FILE, demo->conf->dir) >= (int)sizeof(path))
 		return err_set(err, -ENAMETOOLONG, "--dir: too long");
 	if (access(path, F_OK) < 0 &&
@@ -113,14 +115,14 @@ static int open_shop(struct demo *demo, struct err *err)
 {
 	const struct demo_conf *conf = demo->conf;
 	struct shop_conf *shop = &demo->shop_conf;
-	int rc = demo_file_read(demo->settings->dir, shop, err);
+	int rc = demo_file_read(conf->dir, shop, err);
 
 	if (rc == -ENOENT) {
 		shop->seed = (uint64_t)conf->seed;
 		shop->users = (int)conf->users;
 		shop->to_us = when_now_us();
 		shop->from_us = shop->to_us - conf->days * DAY_US;
-		rc = demo_file_write(demo->settings->dir, shop, err);
+		rc = demo_file_write(conf->dir, shop, err);
 	} else if (rc == 0 && (shop->seed != (uint64_t)conf->seed || shop->users != conf->users)) {
 		say(demo, "%s has a history of seed %llu and %d visitors: going on with that",
 		    conf->dir, (unsigned long long)shop->seed, shop->users);
@@ -199,7 +201,7 @@ static int start_up(struct demo *demo, struct err *err)
 		demo->up = 0;
 		return err_set(err, -errno, "fork: %s", strerror(errno));
 	}
-	for (;;) {
+	while (!demo->is_stopped) {
 		up_address(demo->settings, "collect", "", demo->listen);
 		up_address(demo->settings, "aggregate", "", demo->http);
 		if (demo->listen[0] && demo->http[0] && answers(demo->listen, &answer) &&
@@ -212,8 +214,7 @@ static int start_up(struct demo *demo, struct err *err)
 				     log_path);
 			break;
 		}
-		if (wants_stop(demo, 50))
-			break;
+		wants_stop(demo, 50);
 	}
 	buf_close(&answer);
 	return rc;
@@ -282,14 +283,13 @@ static int history(struct demo *demo, struct err *err)
 {
 	int rc;
 
-	if (demo_file_has_truth(demo->settings->dir)) {
+	if (demo_file_has_truth(demo->conf->dir)) {
 		say(demo, "history: it is there already");
 		return make_history(demo, false, err);
 	}
 	if ((rc = make_history(demo, true, err)) < 0)
 		return rc;
-	return demo_file_write_truth(demo->settings->dir, &demo->shop_conf, shop_truth(demo->shop),
-				     err);
+	return demo_file_write_truth(demo->conf->dir, &demo->shop_conf, shop_truth(demo->shop), err);
 }
 
 static void show_places(const struct demo *demo)
@@ -352,22 +352,24 @@ int demo_run(const struct demo_conf *conf, const char *program, demo_say_fn *say
 	int rc, stop_rc;
 
 	if ((rc = open_signals(&demo, err)) < 0 || (rc = open_dir(&demo, err)) < 0 ||
-	    (rc = open_shop(&demo, err)) < 0 || (rc = start_up(&demo, err)) < 0)
+	    (rc = open_shop(&demo, err)) < 0 || (!conf->url && (rc = start_up(&demo, err)) < 0))
 		goto out;
 	snprintf(url, sizeof(url), "http://%s", demo.listen);
 	if (demo.is_stopped ||
-	    (rc = demo_post_open(&demo.post, url, demo.settings->write_key, stop_posting, &demo,
-				 err)) < 0 ||
+	    (rc = demo_post_open(&demo.post, conf->url ? conf->url : url,
+				 conf->url ? conf->key : demo.settings->write_key, stop_posting,
+				 &demo, err)) < 0 ||
 	    (rc = history(&demo, err)) < 0)
 		goto out;
 	if (conf->is_live) {
-		show_places(&demo);
+		if (!conf->url)
+			show_places(&demo);
 		rc = live(&demo, err);
 		rc = rc == -EINTR ? 0 : rc;
 	}
 out:
 	stop_rc = stop_up(&demo, rc ? NULL : err);
-	if (!rc && !stop_rc && !conf->is_live)
+	if (!rc && !stop_rc && !conf->is_live && !conf->url)
 		say(&demo, "done; `%s up --config %s/" SETTINGS_FILE "` goes on with it", program,
 		    conf->dir);
 	demo_post_close(demo.post);

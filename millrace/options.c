@@ -84,6 +84,10 @@ const struct opt_program query_program = {
 static const struct opt demo_opts[] = {
 	{ "dir", OPT_TEXT, offsetof(struct demo_conf, dir), "millrace-demo", 0, 0, "DIR",
 	  "where the demo lives; made if it is not there", },
+	{ "url", OPT_TEXT, offsetof(struct demo_conf, url), NULL, 0, 0, "URL",
+	  "send to a collect that runs already, and start nothing", },
+	{ "key", OPT_SECRET, offsetof(struct demo_conf, key), NULL, 0, 0, "KEY",
+	  "its write key", },
 	{ "rate", OPT_COUNT, offsetof(struct demo_conf, rate), "10", 1, (int64_t)SHOP_RATE_MAX, "N",
 	  "events per second, about, after the history", },
 	{ "days", OPT_COUNT, offsetof(struct demo_conf, days), "30", 1, 3650, "N",
@@ -97,9 +101,19 @@ static const struct opt demo_opts[] = {
 	{ NULL, OPT_TEXT, 0, NULL, 0, 0, NULL, NULL },
 };
 
+static int check_demo(void *ctx, struct err *err)
+{
+	const struct demo_conf *conf = ctx;
+
+	return !conf->url == !conf->key ? 0
+		: err_set(err, -EINVAL, "--url and --key go together");
+}
+
 const struct opt_program demo_program = {
 	.name = "demo",
 	.summary = "a simulated shop, sent over HTTP like an SDK's events",
-	.usage = "  millrace demo [--dir DIR] [--rate N] [--days N] [--users N] [--seed N] [--no-live]",
+	.usage = "  millrace demo [--dir DIR] [--rate N] [--days N] [--users N] [--seed N] [--no-live]\n"
+		 "  millrace demo --url http://HOST:PORT --key KEY [--dir DIR] ..",
 	.opts = demo_opts,
+	.check = check_demo,
 };

@@ -31,6 +31,7 @@ struct query_conf {
 
 struct demo_conf {
 	const char *dir;
+	const char *url, *key;
 	int64_t rate, days, users, seed;
 	bool is_live;
 };

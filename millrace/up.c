@@ -68,17 +68,22 @@ static int plan_stream(const struct settings *settings, struct supervise_plan *p
 	return rc;
 }
 
-static int plan_sink(const struct settings *settings, const struct settings_destination *to,
-		     struct supervise_plan *plan)
+/* On a log each partition of `bad` has one writer: 0 is collect's, 1 enrich's, the rest the sinks'. */
+#define FIRST_BAD_OF_SINKS 2
+
+static int plan_sink(const struct settings *settings, int index, struct supervise_plan *plan)
 {
-	char name[100], in[PATH_MAX];
+	const struct settings_destination *to = &settings->destinations[index];
+	char name[100], in[PATH_MAX], bad[PATH_MAX];
 	const char *const sink[] = {
-		"sink", "--config", settings->config, "--bus", settings->bus, "--in", in,
-		"--to", to->to, NULL,
+		"sink", "--config", settings->config, "--in", in, "--bad", bad, "--to", to->to, NULL,
 	};
+	bool is_log = strncmp(settings->bus, "log:", 4) == 0;
 
 	snprintf(name, sizeof(name), "sink:%s", to->name);
-	if (snprintf(in, sizeof(in), "%s/%s", settings->bus, to->from) >= (int)sizeof(in))
+	if (snprintf(in, sizeof(in), "%s/%s", settings->bus, to->from) >= (int)sizeof(in) ||
+	    snprintf(bad, sizeof(bad), is_log ? "%s/bad?partition=%d" : "%s/bad", settings->bus,
+		     FIRST_BAD_OF_SINKS + index) >= (int)sizeof(bad))
 		return -ENAMETOOLONG;
 	return supervise_add(plan, name, UP_STAGE_READERS, sink);
 }
@@ -93,7 +98,7 @@ static int make_plan(void *ctx, struct supervise_plan *plan, struct err *err)
 		return rc;
 	rc = plan_stream(settings, plan);
 	for (int i = 0; i < settings->destination_count && !rc; i++)
-		rc = plan_sink(settings, &settings->destinations[i], plan);
+		rc = plan_sink(settings, i, plan);
 	settings_close(settings);
 	return rc ? err_set(err, rc, "plan of programs: %s", strerror(-rc)) : 0;
 }

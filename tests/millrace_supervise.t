@@ -44,7 +44,7 @@ start up "$bin/millrace" up --config "$home/millrace.yaml"
 wait_for 10 all_start
 ok $? "all four start"
 like "$(grep ^sink "$T/notes.args")" \
-  "--in log:$home/data/enriched --to file:$home/out$" "a sink gets its topic and directory"
+  "--in log:$home/data/enriched --bad log:$home/data/bad.partition=2 --to file:$home/out$" "a sink gets its topic and directory"
 like "$(grep ^collect "$T/notes.args")" "--bus log:$home/data --listen 127.0.0.1:8080 " \
   "collect gets bus and address"
 stop up TERM
