@@ -101,17 +101,16 @@ static int open_listener(struct httpd *httpd, const char *text, struct err *err)
 	return 0;
 }
 
-/* The eldest idle connection gives way. false: there is none. */
-static bool evict(struct httpd *httpd)
+/* Who gives way: one that is over already, else the eldest idle one. NULL: all are busy. */
+static struct http_conn *eldest(struct httpd *httpd)
 {
-	struct http_link *eldest = httpd->waits[HTTP_WAIT_LINGER].next;
+	struct http_link *link = httpd->waits[HTTP_WAIT_LINGER].next;
 
-	if (eldest == &httpd->waits[HTTP_WAIT_LINGER])
-		eldest = httpd->waits[HTTP_WAIT_IDLE].next;
-	if (eldest == &httpd->waits[HTTP_WAIT_IDLE])
-		return false;
-	conn_close(HTTP_OF(struct http_conn, wait_link, eldest));
-	return true;
+	if (link == &httpd->waits[HTTP_WAIT_LINGER])
+		link = httpd->waits[HTTP_WAIT_IDLE].next;
+	if (link == &httpd->waits[HTTP_WAIT_IDLE])
+		return NULL;
+	return HTTP_OF(struct http_conn, wait_link, link);
 }
 
 static void accept_pause(struct httpd *httpd)
@@ -148,9 +147,10 @@ static void accept_ready(void *ctx, uint32_t events)
 	for (int i = 0; i < ACCEPTS_MAX; i++) {
 		struct sockaddr_storage address = { 0 };
 		socklen_t len = sizeof(address);
+		struct http_conn *full = NULL;
 		int fd;
 
-		if (httpd->conn_count >= httpd->conns_max && !evict(httpd)) {
+		if (httpd->conn_count >= httpd->conns_max && !(full = eldest(httpd))) {
 			accept_pause(httpd);    /* they wait in the backlog */
 			return;
 		}
@@ -161,11 +161,16 @@ static void accept_ready(void *ctx, uint32_t events)
 		if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
 			       errno == ENOMEM)) {
 			warn_accept(httpd, errno);
-			if (evict(httpd))
+			full = eldest(httpd);
+			if (full) {
+				conn_close(full);
 				continue;
+			}
 			accept_pause(httpd);    /* until a connection closes, or the next tick */
 			return;
 		}
+		if (fd >= 0 && full)
+			conn_close(full);
 		if (fd >= 0 && conn_open(httpd, fd, &address))
 			close(fd);
 	}

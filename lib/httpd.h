@@ -76,7 +76,7 @@ void httpd_close(struct httpd *httpd);
 struct httpd_counts {
 	int64_t accepted, requests;
 	int64_t refused;                /* 4xx and 5xx by httpd itself */
-	int64_t timed_out;      /* connections closed by a deadline, without idle ones */
+	int64_t timed_out;              /* connections that a deadline cut, but no idle ones */
 	int64_t connections;            /* open now */
 	int64_t in_work;                /* requests handed out, not yet answered */
 };

@@ -228,14 +228,18 @@ static int split_head(struct http_parse *parse)
 		case HPE_INVALID_METHOD:
 			return refuse(parse, 501, "an unknown method");
 		case HPE_INVALID_CONTENT_LENGTH:
-		case HPE_UNEXPECTED_CONTENT_LENGTH:
 			return refuse(parse, 400, "a bad Content-Length");
+		case HPE_UNEXPECTED_CONTENT_LENGTH:
+			return refuse(parse, 400, "Content-Length twice, or both it and "
+				      "Transfer-Encoding");
 		case HPE_INVALID_TRANSFER_ENCODING:
 			return refuse(parse, 400, "a bad Transfer-Encoding");
 		default:
 			return refuse(parse, 400, "no HTTP request");
 		}
 	}
+	if (parser.http_major == 0)
+		return refuse(parse, 400, "no HTTP version");
 	if (parser.http_major != 1 || parser.http_minor > 1)
 		return refuse(parse, 505, "neither HTTP/1.0 nor HTTP/1.1");
 	if (parser.method == HTTP_CONNECT)

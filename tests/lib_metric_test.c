@@ -36,7 +36,8 @@ static void test_print(struct tap *tap)
 	metric_set_value(lag, 7);
 	metric_set_value(lag, -5);
 	metric_print(set, &out);
-	OK(tap, slice_is(buf_slice(&out), wanted), "names are grouped:\n%.*s", (int)out.len, out.ptr);
+	if (!OK(tap, slice_is(buf_slice(&out), wanted), "names are grouped, text is escaped"))
+		printf("%.*s", (int)out.len, out.ptr);
 	buf_close(&out);
 	metric_close(set);
 }
