@@ -81,7 +81,7 @@ int enrich_urls(const struct enrich_conf *conf, struct enrich_urls *urls, struct
 			 query[0] ? conf->assign : "") < (int)sizeof(urls->out);
 	fits &= conf->bad ? copy(urls->bad, sizeof(urls->bad), conf->bad)
 		: bus     ? join(urls->bad, sizeof(urls->bad), bus, "bad", bad_query)
-			  : copy(urls->bad, sizeof(urls->bad), "log:bad?partition=1");
+			  : copy(urls->bad, sizeof(urls->bad), "log:./bad?partition=1");
 	return fits ? 0 : err_set(err, -EINVAL, "a bus URL is over 1,000 bytes long");
 }
 

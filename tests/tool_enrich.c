@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * tool_enrich - input for enrich, and its output as lines
+ *
+ *      tool_enrich write URL PARTITIONS COUNT DUPLICATE_EVERY BAD_EVERY [FIRST]
+ *      tool_enrich dump enriched|bad|collected URL      one line a record, to the topic's end
+ *
+ * Record i is the same whatever was written before: a page view or track call as analytics-next
+ * sends it (about 900 bytes), received i milliseconds after a fixed instant, in partition
+ * i % PARTITIONS. Every DUPLICATE_EVERYth repeats the message id of an earlier one of its
+ * partition, every BAD_EVERYth has a body that is no JSON (0: none).
+ * A line of enriched: partition, offset, type, src.partition, src.offset, message_id, a hash of
+ * all leaves but src, and one of the whole datum.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "lib/bus.h"
+#include "lib/record.h"
+#include "lib/when.h"
+
+#define BASE_US INT64_C(1795000000000000)
+#define AGENT "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) " \
+	      "Chrome/156.0.8078.79 Safari/537.36"
+
+struct writer {
+	struct schema *schema;
+	struct bus *bus;
+	struct buf body, datum;
+	int partitions;
+	int64_t duplicate_every, bad_every;
+};
+
+static uint64_t mix(uint64_t n)
+{
+	return XXH3_64bits(&n, sizeof(n));
+}
+
+static void page_text(struct buf *out, uint64_t r)
+{
+	static const char *const paths[] = { "", "cart", "search", "product/42", "help/returns",
+					     "account/orders", "checkout/payment" };
+	const char *path = paths[r % 7];
+
+	buf_printf(out, "\"path\":\"/%s\",\"referrer\":\"%s\",\"search\":\"%s\",\"title\":"
+		   "\"Shop \xe2\x80\x93 page %u\",\"url\":\"https://www.shop.example/%s%s\"",
+		   path, r % 3 ? "https://www.google.example/" : "",
+		   r % 5 ? "" : "?utm_source=news&utm_medium=email&utm_campaign=spring+2026",
+		   (unsigned)(r % 1000), path,
+		   r % 5 ? "" : "?utm_source=news&utm_medium=email&utm_campaign=spring+2026");
+}
+
+static void body_text(struct buf *out, int64_t i, const char *message_id, bool is_page)
+{
+	uint64_t r = mix((uint64_t)i), user = mix(r % 5000);
+	char at[WHEN_TEXT_MAX], sent[WHEN_TEXT_MAX];
+
+	when_print(BASE_US + i * 1000 - 60000, 3, at);
+	when_print(BASE_US + i * 1000 - 40000, 3, sent);
+	buf_printf(out, "{\"timestamp\":\"%s\",\"integrations\":{\"Segment.io\":true},", at);
+	if (is_page) {
+		buf_printf(out, "\"type\":\"page\",\"properties\":{");
+		page_text(out, r);
+		buf_printf(out, "},");
+	} else {
+		buf_printf(out, "\"type\":\"track\",\"event\":\"Product %s\",\"properties\":{"
+			   "\"product_id\":\"p%u\",\"price\":%u.%02u,\"quantity\":%u,\"currency\":"
+			   "\"EUR\",\"tags\":[\"a\",\"b\"]},", r % 4 ? "Viewed" : "Added",
+			   (unsigned)(r % 977), (unsigned)(r % 500), (unsigned)(r % 100),
+			   (unsigned)(r % 9 + 1));
+	}
+	buf_printf(out, "\"context\":{\"page\":{");
+	page_text(out, r);
+	buf_printf(out, "},\"userAgent\":\"" AGENT "\",\"userAgentData\":{\"brands\":[{\"brand\":"
+		   "\"Chromium\",\"version\":\"156\"}],\"mobile\":false,\"platform\":\"Linux\"},"
+		   "\"locale\":\"en-US\",\"library\":{\"name\":\"analytics.js\",\"version\":"
+		   "\"next-1.84.3\"},\"campaign\":{},\"timezone\":\"Europe/Stockholm\"},");
+	buf_printf(out, "\"messageId\":\"%s\",\"anonymousId\":\"%08x-8195-41d4-aff5-%012llx\","
+		   "\"writeKey\":\"WK\",\"userId\":", message_id, (unsigned)user,
+		   (unsigned long long)(user >> 16));
+	if (r % 3)
+		buf_printf(out, "null");
+	else
+		buf_printf(out, "\"u%u\"", (unsigned)(user % 5000));
+	buf_printf(out, ",\"sentAt\":\"%s\",\"_metadata\":{\"bundled\":[\"Segment.io\"],"
+		   "\"unbundled\":[],\"bundledIds\":[]}}", sent);
+}
+
+static int write_one(struct writer *w, int64_t i)
+{
+	int64_t of = i;
+	bool is_page = mix((uint64_t)i) % 3 == 0;
+	char message_id[80];
+	int rc;
+
+	if (w->duplicate_every && i % w->duplicate_every == w->duplicate_every - 1)
+		of = i - (int64_t)(mix((uint64_t)i) % 50 + 1) * w->partitions;
+	if (of < 0)
+		of = i;
+	snprintf(message_id, sizeof(message_id), "ajs-next-%013lld-%016llx%08x",
+		 (long long)(BASE_US / 1000 + of), (unsigned long long)mix((uint64_t)of + 1),
+		 (unsigned)mix((uint64_t)of + 2));
+	buf_reset(&w->body);
+	buf_reset(&w->datum);
+	if (w->bad_every && i % w->bad_every == w->bad_every - 1)
+		buf_printf(&w->body, "{\"event\":\"half a body %lld", (long long)i);
+	else
+		body_text(&w->body, i, message_id, is_page);
+	struct value fields[COLLECTED_COUNT] = {
+		[COLLECTED_MESSAGE_ID] = value_text(slice_from(message_id)),
+		[COLLECTED_TYPE] = value_text(is_page ? SLICE("page") : SLICE("track")),
+		[COLLECTED_SOURCE] = value_text(SLICE("web")),
+		[COLLECTED_RECEIVED_AT] = value_num(BASE_US + i * 1000),
+		[COLLECTED_SENT_AT] = value_num(BASE_US + i * 1000 - 40000),
+		[COLLECTED_IP] = value_text(SLICE("192.0.2.17")),
+		[COLLECTED_USER_AGENT] = value_text(SLICE(AGENT)),
+		[COLLECTED_DOOR] = value_text(SLICE("segment")),
+		[COLLECTED_BODY] = value_text(buf_slice(&w->body)),
+	};
+	rc = datum_encode(w->schema, fields, &w->datum);
+	while (rc == 0 && (rc = bus_write(w->bus, (int32_t)(i % w->partitions), SLICE("k"),
+					  buf_slice(&w->datum), NULL)) == -EAGAIN)
+		rc = bus_wait(w->bus, 100);
+	return rc < 0 ? rc : i % 500 == 499 ? bus_release(w->bus) : 0;
+}
+
+static int write_main(char **argv, int argc)
+{
+	struct writer w = { .partitions = (int)strtol(argv[1], NULL, 10),
+			    .duplicate_every = strtoll(argv[3], NULL, 10),
+			    .bad_every = strtoll(argv[4], NULL, 10) };
+	int64_t first = argc > 5 ? strtoll(argv[5], NULL, 10) : 0;
+	int64_t end = first + strtoll(argv[2], NULL, 10);
+	struct bus_conf conf = { .partitions = w.partitions };
+	struct err err = { "" };
+	int rc;
+
+	conf.schema = w.schema = record_schema("collected");
+	rc = bus_open(&w.bus, argv[0], BUS_WRITE, &conf, &err);
+	for (int64_t i = first; rc == 0 && i < end; i++)
+		rc = write_one(&w, i);
+	if (rc == 0)
+		rc = bus_flush(w.bus, 60000);
+	if (rc < 0)
+		fprintf(stderr, "tool_enrich: %s: %s %s\n", argv[0], strerror(-rc), err.text);
+	bus_close(w.bus);
+	schema_close(w.schema);
+	buf_close(&w.body);
+	buf_close(&w.datum);
+	return rc < 0;
+}
+
+static void show(struct slice text)
+{
+	printf(" %.*s", text.len ? (int)text.len : 1, text.len ? text.ptr : "-");
+}
+
+static uint64_t hash_but_src(const struct schema *schema, const struct value *fields)
+{
+	uint64_t hash = 0;
+
+	for (int i = 0; i < ENRICHED_COUNT; i++) {
+		const struct value *v = &fields[i];
+		enum schema_kind kind = schema_field_at(schema, i)->kind;
+
+		if (i == ENRICHED_SRC_PARTITION || i == ENRICHED_SRC_OFFSET)
+			continue;
+		hash = XXH3_64bits_withSeed(&v->is_set, 1, hash);
+		if (v->is_set && (kind == SCHEMA_STRING || kind == SCHEMA_BYTES))
+			hash = XXH3_64bits_withSeed(v->text.ptr, v->text.len, hash);
+		else if (v->is_set)
+			hash = XXH3_64bits_withSeed(&v->num, sizeof(v->num), hash);
+	}
+	return hash;
+}
+
+static void dump_one(const struct schema *schema, const char *topic, const struct bus_record *record)
+{
+	const struct value *f = record->fields;
+
+	printf("%d %lld", record->partition, (long long)record->offset);
+	if (!f) {
+		printf(" undecodable %lld\n", (long long)record->count);
+	} else if (strcmp(topic, "enriched") == 0) {
+		show(f[ENRICHED_TYPE].text);
+		printf(" %lld %lld", (long long)f[ENRICHED_SRC_PARTITION].num,
+		       (long long)f[ENRICHED_SRC_OFFSET].num);
+		show(value_slice(&f[ENRICHED_MESSAGE_ID]));
+		printf(" %016llx %016llx\n", (unsigned long long)hash_but_src(schema, f),
+		       (unsigned long long)XXH3_64bits(record->raw.ptr, record->raw.len));
+	} else if (strcmp(topic, "bad") == 0) {
+		show(f[BAD_STAGE].text);
+		show(f[BAD_REASON].text);
+		printf(" %lld %lld %lld\n", (long long)f[BAD_SRC_PARTITION].num,
+		       (long long)f[BAD_SRC_OFFSET].num, (long long)f[BAD_SRC_COUNT].num);
+	} else {
+		show(f[COLLECTED_MESSAGE_ID].text);
+		printf("\n");
+	}
+}
+
+static int dump_main(char **argv)
+{
+	struct bus_conf conf = { .until_end = true };
+	struct schema *schema = record_schema(argv[0]);
+	struct err err = { "" };
+	struct bus_record record;
+	struct bus *bus = NULL;
+	int rc;
+
+	conf.schema = schema;
+	rc = bus_open(&bus, argv[1], BUS_READ, &conf, &err);
+	while (rc >= 0 && (rc = bus_next(bus, &record, 1000)) >= 0) {
+		if (rc == 1)
+			dump_one(schema, argv[0], &record);
+	}
+	if (rc != -ENODATA)
+		fprintf(stderr, "tool_enrich: %s: %s %s\n", argv[1], strerror(-rc), err.text);
+	bus_close(bus);
+	schema_close(schema);
+	return rc != -ENODATA;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc >= 7 && strcmp(argv[1], "write") == 0)
+		return write_main(argv + 2, argc - 2);
+	if (argc == 4 && strcmp(argv[1], "dump") == 0)
+		return dump_main(argv + 2);
+	fprintf(stderr, "usage: tool_enrich write URL PARTITIONS COUNT DUPLICATE_EVERY BAD_EVERY "
+		"[FIRST]\n       tool_enrich dump enriched|bad|collected URL\n");
+	return 64;
+}
