@@ -111,9 +111,9 @@ static void on_log(const rd_kafka_t *rk, int severity, const char *facility, con
 			       severity <= 6 ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG;
 	struct log_line line;
 
-	/* A broker that is away is no error of ours: the records wait. */
-	if (level == LOG_LEVEL_ERROR && strcmp(facility, "FAIL") == 0)
-		level = LOG_LEVEL_WARN;
+	/* on_error says the first again; the second warns of properties that are meant so. */
+	if (strcmp(facility, "FAIL") == 0 || strcmp(facility, "CONFWARN") == 0)
+		level = LOG_LEVEL_DEBUG;
 	log_begin(&line, k->conf->log, level, "librdkafka");
 	log_str(&line, "facility", facility);
 	log_str(&line, "words", text);
@@ -154,7 +154,7 @@ int kafka_set(rd_kafka_conf_t *rkconf, const char *name, const char *value, stru
 	case RD_KAFKA_CONF_OK:
 		return 0;
 	case RD_KAFKA_CONF_UNKNOWN:
-		return err_set(err, -EINVAL, "kafka property %s: librdkafka %s has no such one", name,
+		return err_set(err, -EINVAL, "kafka property %s: librdkafka %s has it not", name,
 			       rd_kafka_version_str());
 	default:
 		return err_set(err, -EINVAL, "kafka property %s: %s", name,

@@ -19,6 +19,9 @@
 
 #define GROWTH_MS 30000         /* how often a static reader looks for new partitions */
 #define SLACK_US  60000000      /* between a broker's clock and a record's */
+#define NUDGE_AT  50000         /* fetched and not yet read: under this the fetcher is woken */
+#define NUDGE_MS  50
+#define NUDGE_RECORDS 4096      /* how often that is looked at */
 
 struct part {
 	bool owned;
@@ -37,6 +40,10 @@ struct reader {
 	bool began;                             /* assigned or subscribed */
 	bool assigned;                          /* a group: had its first assignment */
 	int64_t growth_due;
+	rd_kafka_queue_t *queue;                /* what was fetched */
+	uint32_t taken;                         /* records since the last look at it */
+	int64_t nudge_due;
+	int32_t nudge_next;
 	struct part parts[BUS_PARTITIONS_MAX];
 	char why[160];
 };
@@ -52,8 +59,8 @@ static int fail_range(struct reader *r, int32_t p)
 				  p, (long long)at);
 	if (at >= 0 && at < first)
 		return kafka_fail(&r->k, -ERANGE,
-				  "%s/%d: gap: %lld records from offset %lld on were deleted before "
-				  "they were read; %lld to %lld are kept",
+				  "%s/%d: gap: %lld records from offset %lld on were deleted "
+				  "before they were read; %lld to %lld are kept",
 				  r->k.topic, p, (long long)(first - at), (long long)at,
 				  (long long)first, (long long)end);
 	return kafka_fail(&r->k, -ERANGE,
@@ -270,6 +277,29 @@ static int check_growth(struct reader *r)
 	return 0;
 }
 
+/* In 2.0.2 the thread that fetches sleeps a whole second once its queue is full, however fast the
+ * queue empties: 32 MiB of 400-byte records gave 250,000 records/s where the CPU had done 1 M.
+ * Four times the memory would hide it; any request to the broker wakes the thread as well. */
+static void nudge(struct reader *r)
+{
+	int64_t now, first, end;
+
+	r->taken = 0;
+	if (rd_kafka_queue_length(r->queue) > NUDGE_AT)
+		return;
+	now = kafka_now_ms();
+	if (now < r->nudge_due)
+		return;
+	r->nudge_due = now + NUDGE_MS;
+	for (int i = 0; i < BUS_PARTITIONS_MAX; i++) {
+		r->nudge_next = (r->nudge_next + 1) % BUS_PARTITIONS_MAX;
+		if (r->parts[r->nudge_next].owned)
+			break;
+	}
+	(void)rd_kafka_query_watermark_offsets(r->k.rk, r->k.topic, r->nudge_next, &first, &end,
+					       NUDGE_MS);
+}
+
 /* --- records --- */
 
 static void decode(struct reader *r, struct slice value, struct bus_record *record)
@@ -419,6 +449,8 @@ static int reader_next(struct bus *bus, struct bus_record *record, int timeout_m
 	if (r->message) {
 		rd_kafka_message_destroy(r->message);
 		r->message = NULL;
+		if (++r->taken >= NUDGE_RECORDS)
+			nudge(r);
 	}
 	while (rc == 0) {
 		if (r->k.conf->until_end && r->began && at_end(r) && !r->held)
@@ -502,6 +534,8 @@ static void reader_close(struct bus *bus)
 		rd_kafka_message_destroy(r->message);
 	if (r->held)
 		rd_kafka_message_destroy(r->held);
+	if (r->queue)
+		rd_kafka_queue_destroy(r->queue);
 	/* A group is left in order, so that the others need not wait for a timeout. */
 	kafka_end(&r->k, r->is_group ? 0 : RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
 	kafka_schemas_close(r->schemas);
@@ -535,6 +569,7 @@ static int connect_reader(struct reader *r, rd_kafka_conf_t *rkconf, struct err 
 	if (rc)
 		return rc;
 	rd_kafka_poll_set_consumer(r->k.rk);
+	r->queue = rd_kafka_queue_get_consumer(r->k.rk);
 	rc = kafka_await(&r->k, kafka_ask_topic, conf->open_ms, NULL, err);
 	return rc < 0 ? rc : 0;
 }
