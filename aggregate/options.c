@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "aggregate/options.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define AT(field) offsetof(struct aggregate_conf, field)
+
+static const struct opt options[] = {
+	{ "in", OPT_TEXT, AT(in), NULL, 0, 0, "BUS",
+	  "enriched records to read: log:DIR/TOPIC, kafka://HOST:PORT/TOPIC, - (stdin)" },
+	{ "out", OPT_TEXT, AT(out), NULL, 0, 0, "PREFIX",
+	  "counts go to PREFIX/counted; without it and --bus nowhere" },
+	{ "bad", OPT_TEXT, AT(bad), NULL, 0, 0, "BUS",
+	  "where records go that cannot be decoded" },
+	{ "bus", OPT_TEXT, AT(bus), NULL, 0, 0, "PREFIX",
+	  "stands for PREFIX/enriched, PREFIX/counted and PREFIX/bad" },
+	{ "assign", OPT_TEXT, AT(assign), NULL, 0, 0, "LIST",
+	  "partitions to read, such as 0,2-3; all where not given" },
+	{ "state", OPT_TEXT, AT(state), "state", 0, 0, "DIR",
+	  "this aggregate's own directory; it is locked" },
+	{ "http", OPT_TEXT, AT(http), "127.0.0.1:8081", 0, 0, "HOST:PORT",
+	  "answer questions there; port 0 picks one" },
+	{ "port-file", OPT_TEXT, AT(port_file), NULL, 0, 0, "FILE",
+	  "write the HOST:PORT that was bound there" },
+	{ "emit-every", OPT_MS, AT(emit_ms), "1s", 10, 86400000, "TIME",
+	  "changed counts are emitted at most so often" },
+	{ "until-end", OPT_FLAG, AT(until_end), "no", 0, 0, NULL,
+	  "stop at the end of the input as it was at the start" },
+	{ "metrics", OPT_TEXT, AT(metrics), NULL, 0, 0, "HOST:PORT", "serve /metrics there" },
+	{ "kafka", OPT_LIST, AT(kafka), NULL, 0, 0, "NAME=VALUE",
+	  "a librdkafka property; may be repeated" },
+	{ .name = NULL },
+};
+
+static bool join(char *out, const char *prefix, const char *topic, const char *query)
+{
+	size_t len = strlen(prefix);
+
+	while (len && prefix[len - 1] == '/')
+		len--;
+	return snprintf(out, OPTIONS_URL_MAX, "%.*s/%s%s", (int)len, prefix, topic, query) <
+	       OPTIONS_URL_MAX;
+}
+
+static bool copy(char *out, const char *url)
+{
+	return snprintf(out, OPTIONS_URL_MAX, "%s", url) < OPTIONS_URL_MAX;
+}
+
+/* The bad topic's partition 3 is aggregate's (0 is collect's, 1 enrich's, 2 the sinks'). */
+int options_urls(const struct aggregate_conf *conf, struct aggregate_urls *urls, struct err *err)
+{
+	const char *bus = conf->bus && conf->bus[0] ? conf->bus : NULL;
+	const char *out = conf->out && conf->out[0] ? conf->out : bus;
+	bool fits = conf->in ? copy(urls->in, conf->in)
+		    : bus    ? join(urls->in, bus, "enriched", "")
+			     : copy(urls->in, "-");
+
+	fits &= out ? join(urls->out, out, "counted", "") : copy(urls->out, "");
+	fits &= conf->bad ? copy(urls->bad, conf->bad)
+		: bus     ? join(urls->bad, bus, "bad",
+				 strncmp(bus, "log:", 4) == 0 ? "?partition=3" : "")
+			  : copy(urls->bad, "log:bad?partition=3");
+	return fits ? 0 : err_set(err, -EINVAL, "a bus URL is over 1,000 bytes long");
+}
+
+static int check(void *ctx, struct err *err)
+{
+	const struct aggregate_conf *conf = ctx;
+	struct aggregate_urls urls;
+
+	if (!conf->state[0])
+		return err_set(err, -EINVAL, "--state: a directory is needed");
+	return options_urls(conf, &urls, err);
+}
+
+const struct opt_program aggregate_program = {
+	.name = "aggregate",
+	.summary = "count events and users, and answer questions about them",
+	.usage = "--in BUS --state DIR --http HOST:PORT [--out PREFIX] [OPTION..]",
+	.opts = options,
+	.check = check,
+};

@@ -1,0 +1,42 @@
+/* options - what aggregate can be told
+ *
+ * One table (options.c) makes parsing, --help, the `aggregate:` section of millrace.yaml, --dump.
+ */
+// SPDX-License-Identifier: Apache-2.0
+#ifndef AGGREGATE_OPTIONS_H
+#define AGGREGATE_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/opt.h"
+
+#define OPTIONS_URL_MAX 1024
+
+struct aggregate_conf {
+	const char *in;
+	const char *out;                /* a prefix */
+	const char *bad;
+	const char *bus;
+	const char *state;
+	const char *http;
+	const char *port_file;
+	const char *assign;
+	const char *metrics;
+	int64_t emit_ms;
+	bool until_end;
+	struct opt_list kafka;
+};
+
+struct aggregate_urls {
+	char in[OPTIONS_URL_MAX];
+	char out[OPTIONS_URL_MAX];      /* of `counted`; "": nothing is emitted */
+	char bad[OPTIONS_URL_MAX];
+};
+
+MUST_CHECK int options_urls(const struct aggregate_conf *conf, struct aggregate_urls *urls,
+			    struct err *err);
+
+extern const struct opt_program aggregate_program;
+
+#endif
