@@ -18,7 +18,8 @@ void step_pick(yyjson_val *object, const struct slice *names, int count, yyjson_
 		size_t len = yyjson_get_len(key);
 
 		for (int i = 0; i < count; i++) {
-			if (names[i].len == len && memcmp(names[i].ptr, text, len) == 0) {
+			if (names[i].len == len && names[i].ptr[0] == text[0] &&
+			    memcmp(names[i].ptr, text, len) == 0) {
 				yyjson_val *value = yyjson_obj_iter_get_val(key);
 
 				picked[i] = yyjson_is_null(value) ? NULL : value;

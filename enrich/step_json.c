@@ -8,12 +8,21 @@
 
 #include <errno.h>
 
-static int set_json(struct step_event *event, int leaf, yyjson_val *value)
+/* As it stands in the body where that can be shown on one line; else written anew, compact. */
+static int set_json(struct step_event *event, int leaf, yyjson_val *value, bool is_member)
 {
 	size_t start = event->text->len;
+	struct slice source;
 
 	if (!yyjson_is_obj(value))
 		return 0;
+	if (is_member) {
+		source = json_source(event->json, event->in[COLLECTED_BODY].text, value);
+		if (source.ptr) {
+			event->out[leaf] = value_text(source);
+			return 0;
+		}
+	}
 	json_write(value, event->text);
 	if (event->text->failed)
 		return -ENOSPC;
@@ -34,7 +43,9 @@ static int run(struct step_event *event)
 	if (!values[1] && event->type == STEP_TYPE_IDENTIFY)
 		values[1] = event->context[STEP_CONTEXT_TRAITS];
 	for (int i = 0; i < 4; i++) {
-		if (set_json(event, leaves[i], values[i]) < 0) {
+		bool is_member = i != 1 || event->body[STEP_BODY_TRAITS];
+
+		if (set_json(event, leaves[i], values[i], is_member) < 0) {
 			event->bad.reason = "too_large";
 			event->bad.words = "the event's JSON is over 1 MiB";
 			event->bad.at = "";
@@ -45,7 +56,7 @@ static int run(struct step_event *event)
 	for (int i = 0; i < 4; i++) {
 		struct value *out = &event->out[leaves[i]];
 
-		if (!out->is_set)
+		if (!out->is_set || out->text.ptr)
 			continue;
 		out->text.ptr = at;
 		at += out->text.len;

@@ -250,6 +250,58 @@ int json_num(yyjson_val *value, int64_t *num)
 #define ONES  0x0101010101010101u
 #define HIGHS 0x8080808080808080u
 
+static bool is_space(char c)
+{
+	return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+static bool has_control(struct slice text)
+{
+	size_t i = 0;
+	uint64_t bytes, hits = 0;
+
+	for (; i + 8 <= text.len; i += 8) {
+		memcpy(&bytes, text.ptr + i, 8);
+		hits |= (bytes - ONES * 0x20) & ~bytes & HIGHS;
+	}
+	for (; i < text.len; i++)
+		hits |= (unsigned char)text.ptr[i] < 0x20;
+	return hits != 0;
+}
+
+/* yyjson parses a copy of the text and leaves strings where they stand in it, so a name's place
+ * in the copy is its place in the text. From a name's closing quote the value begins behind the
+ * colon; it ends before the comma and the next name's opening quote, or the object's brace. */
+struct slice json_source(const struct json_reader *reader, struct slice text, yyjson_val *value)
+{
+	const struct slice none = { NULL, 0 };
+	const char *pool = reader->doc->str_pool;
+	yyjson_val *root = yyjson_doc_get_root(reader->doc);
+	yyjson_val *name = value - 1, *next = unsafe_yyjson_get_next(value);
+	size_t start, end;
+	char stop;
+
+	if (yyjson_get_tag(name) != (YYJSON_TYPE_STR | YYJSON_SUBTYPE_NOESC))
+		return none;
+	start = (size_t)(unsafe_yyjson_get_str(name) - pool) + unsafe_yyjson_get_len(name) + 1;
+	while (start < text.len && is_space(text.ptr[start]))
+		start++;
+	if (start >= text.len || text.ptr[start++] != ':')
+		return none;
+	while (start < text.len && is_space(text.ptr[start]))
+		start++;
+	stop = next < unsafe_yyjson_get_next(root) ? ',' : '}';
+	end = stop == ',' ? (size_t)(unsafe_yyjson_get_str(next) - pool) - 1 : text.len;
+	while (end > start && is_space(text.ptr[end - 1]))
+		end--;
+	if (end <= start || text.ptr[--end] != stop)
+		return none;
+	while (end > start && is_space(text.ptr[end - 1]))
+		end--;
+	text = (struct slice){ text.ptr + start, end - start };
+	return end > start && !has_control(text) ? text : none;
+}
+
 /* Whether one of eight bytes is '"', '\\' or below 0x20: a borrow shows it. Bytes over 0x7f are
  * masked out; a borrow out of a lower hit may claim a higher one, never miss one. */
 static bool has_escape(uint64_t bytes)

@@ -42,6 +42,11 @@ MUST_CHECK int json_real(yyjson_val *value, double *real);      /* -EBADMSG: non
 /* The digits of a number as they were sent; {NULL, 0} for others. */
 struct slice json_digits(yyjson_val *value);
 
+/* A member's value of the root object as it stands in `text`, which was parsed last: nothing is
+ * copied or written anew. {NULL, 0} where it cannot be shown on one line (control bytes between
+ * values; strings cannot hold any), or its name was written with escapes: then json_write. */
+struct slice json_source(const struct json_reader *reader, struct slice text, yyjson_val *value);
+
 /* Appends the value as compact JSON: same digits, keys in order, strings minimally escaped. A
  * writer may set out->failed up to 80 bytes before out's limit. */
 void json_write(yyjson_val *value, struct buf *out);
