@@ -149,6 +149,25 @@ static struct rule *match(const char *call, const char *path, const char *path2)
 	return found;
 }
 
+/* The path of a name in a directory that is open. */
+static struct rule *match_at(const char *call, int dirfd, const char *path, const char *path2)
+{
+	char link[40], whole[1024];
+	int saved = errno;
+	ssize_t n;
+
+	if (rule_count == 0)
+		return NULL;
+	if (dirfd == AT_FDCWD || path[0] == '/')
+		return match(call, path, path2);
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", dirfd);
+	n = readlink(link, whole, sizeof(whole) / 2);
+	n = n > 0 ? n : 0;
+	snprintf(whole + n, sizeof(whole) - (size_t)n, "/%s", path);
+	errno = saved;
+	return match(call, whole, path2);
+}
+
 static struct rule *match_fd(const char *call, int fd)
 {
 	char link[40], path[512];
@@ -295,7 +314,7 @@ DECLARE(int, rename, const char *from, const char *to)
 
 DECLARE(int, renameat, int from_fd, const char *from, int to_fd, const char *to)
 {
-	struct rule *rule = match("rename", from, to);
+	struct rule *rule = match_at("rename", from_fd, from, to);
 	int rc = fails(rule) ? -1 :
 		REAL(int (*)(int, const char *, int, const char *), "renameat")(from_fd, from, to_fd,
 										 to);
@@ -306,7 +325,7 @@ DECLARE(int, renameat, int from_fd, const char *from, int to_fd, const char *to)
 
 DECLARE(int, renameat2, int from_fd, const char *from, int to_fd, const char *to, unsigned int flags)
 {
-	struct rule *rule = match("rename", from, to);
+	struct rule *rule = match_at("rename", from_fd, from, to);
 	int rc = fails(rule) ? -1 :
 		REAL(int (*)(int, const char *, int, const char *, unsigned int), "renameat2")(
 			from_fd, from, to_fd, to, flags);
@@ -335,7 +354,7 @@ DECLARE(int, unlink, const char *path)
 
 DECLARE(int, unlinkat, int fd, const char *path, int flags)
 {
-	struct rule *rule = match("unlink", path, NULL);
+	struct rule *rule = match_at("unlink", fd, path, NULL);
 	int rc = fails(rule) ? -1 : REAL(int (*)(int, const char *, int), "unlinkat")(fd, path, flags);
 
 	after(rule);
@@ -353,7 +372,7 @@ DECLARE(int, mkdir, const char *path, mode_t mode)
 
 static int open_any(int dirfd, const char *path, int flags, mode_t mode)
 {
-	struct rule *rule = match("open", path, NULL);
+	struct rule *rule = match_at("open", dirfd, path, NULL);
 	int fd = fails(rule) ? -1 :
 		REAL(int (*)(int, const char *, int, ...), "openat")(dirfd, path, flags, mode);
 

@@ -1,12 +1,12 @@
-/* tool_bus - a writer and a reader of self-proving records, to be killed and to be lied to
+/* tool_log - a writer and a reader of self-proving records, to be killed and to be lied to
  *
- *      tool_bus write URL COUNT [SEGMENT_BYTES]    appends records numbered by their offset, from the
+ *      tool_log write URL COUNT [SEGMENT_BYTES]    appends records numbered by their offset, from the
  *                                                  log's end on; "acked N" for each rise of what is
  *                                                  durable, "error RC words" when the error changes;
  *                                                  COUNT 0: for ever
- *      tool_bus read URL                           to the end; "lost OFFSET COUNT why", "wrong OFFSET",
+ *      tool_log read URL                           to the end; "lost OFFSET COUNT why", "wrong OFFSET",
  *                                                  "end OFFSET"
- *      tool_bus follow URL COUNT                   "got OFFSET" for each until COUNT
+ *      tool_log follow URL COUNT                   "got OFFSET" for each until COUNT
  */
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
@@ -76,6 +76,8 @@ static int write_some(const char *url, int64_t count, int64_t segment_bytes)
 		}
 		if (rc == 0 && n % 7 == 6)
 			rc = bus_release(bus);
+		if (rc == 0 && n % 21 == 20)
+			(void)!bus_flush(bus, 50);
 		report(bus, base, &acked, &error);
 	}
 	while ((rc = bus_flush(bus, 50)) < 0 && n > 0)
@@ -132,6 +134,6 @@ int main(int argc, char **argv)
 		return read_all(argv[2], true, 0);
 	if (argc == 4 && strcmp(argv[1], "follow") == 0)
 		return read_all(argv[2], false, strtoll(argv[3], NULL, 10));
-	fprintf(stderr, "usage: tool_bus write URL COUNT [SEGMENT_BYTES] | read URL | follow URL N\n");
+	fprintf(stderr, "usage: tool_log write URL COUNT [SEGMENT_BYTES] | read URL | follow URL N\n");
 	return 64;
 }
