@@ -381,7 +381,7 @@ static int run_resume(struct tool *tool)
 {
 	int64_t next[BUS_PARTITIONS_MAX];
 	int count = tool->conf->partitions ? (int)tool->conf->partitions : 1;
-	int rc = stamp_resume(tool->conf->url, &tool->bus, stamp, next, count, &tool->err);
+	int rc = stamp_resume(tool->conf->url, &tool->out, stamp, next, count, &tool->err);
 
 	for (int p = 0; rc == 0 && p < count; p++)
 		printf("%d %" PRId64 "\n", p, next[p]);
