@@ -83,10 +83,17 @@ static int signals_open(struct filter *f)
 				 : 0;
 }
 
+/* A signal that came while an error was ending us, or while a step waited for a disk, has been obeyed:
+ * unblocked, it would kill before the program has cleaned up. */
 static void signals_close(struct filter *f)
 {
-	if (f->signal_fd >= 0)
+	struct signalfd_siginfo info;
+
+	if (f->signal_fd >= 0) {
+		while (read(f->signal_fd, &info, sizeof(info)) == sizeof(info))
+			;
 		close(f->signal_fd);
+	}
 	pthread_sigmask(SIG_SETMASK, &f->mask_before, NULL);
 }
 
