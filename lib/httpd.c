@@ -14,6 +14,7 @@
 
 #define ACCEPTS_MAX     64      /* per turn */
 #define LISTEN_BACKLOG  4096    /* the kernel cuts it to net.core.somaxconn */
+#define EVICT_PROBES    16
 #define LINGER_MS       1000
 #define DRAIN_READ_MS   2000    /* requests half read when draining begins */
 #define HEADERS_MAX_TOP 65536   /* http_parser ends at 80 KiB */
@@ -101,16 +102,28 @@ static int open_listener(struct httpd *httpd, const char *text, struct err *err)
 	return 0;
 }
 
-/* Who gives way: one that is over already, else the eldest idle one. NULL: all are busy. */
+/* Whether its client has sent nothing, or has closed. */
+static bool is_silent(const struct http_conn *conn)
+{
+	char byte;
+
+	return recv(conn->fd, &byte, 1, MSG_PEEK) <= 0;
+}
+
+/* Who gives way: one that is over already, else the eldest idle one whose client has not just sent
+ * a request. NULL: all are busy. */
 static struct http_conn *eldest(struct httpd *httpd)
 {
+	struct http_link *idle = &httpd->waits[HTTP_WAIT_IDLE];
 	struct http_link *link = httpd->waits[HTTP_WAIT_LINGER].next;
+	int probes = 0;
 
-	if (link == &httpd->waits[HTTP_WAIT_LINGER])
-		link = httpd->waits[HTTP_WAIT_IDLE].next;
-	if (link == &httpd->waits[HTTP_WAIT_IDLE])
-		return NULL;
-	return HTTP_OF(struct http_conn, wait_link, link);
+	if (link != &httpd->waits[HTTP_WAIT_LINGER])
+		return HTTP_OF(struct http_conn, wait_link, link);
+	for (link = idle->next; link != idle && probes < EVICT_PROBES; link = link->next, probes++)
+		if (is_silent(HTTP_OF(struct http_conn, wait_link, link)))
+			return HTTP_OF(struct http_conn, wait_link, link);
+	return NULL;
 }
 
 static void accept_pause(struct httpd *httpd)
@@ -352,7 +365,6 @@ static void stop_listening(struct httpd *httpd)
 void httpd_drain(struct httpd *httpd, loop_timer_fn *drained, void *ctx)
 {
 	struct http_link *idle = &httpd->waits[HTTP_WAIT_IDLE];
-	char byte;
 
 	httpd->drained = drained;
 	httpd->drained_ctx = ctx;
@@ -367,7 +379,7 @@ void httpd_drain(struct httpd *httpd, loop_timer_fn *drained, void *ctx)
 
 		next = link->next;
 		/* A request that has come but was not read yet is still answered. */
-		if (!conn->busy && recv(conn->fd, &byte, 1, MSG_PEEK) <= 0)
+		if (!conn->busy && is_silent(conn))
 			conn_close(conn);
 	}
 }

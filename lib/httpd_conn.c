@@ -177,7 +177,8 @@ void conn_settle(struct http_conn *conn)
 			return;
 		}
 		conn_wait(conn, HTTP_WAIT_IDLE);
-		conn_events(conn, ROUND_EVENTS);
+		if (conn_events(conn, ROUND_EVENTS) && conn->httpd->listen_paused)
+			httpd_accept_again(conn->httpd);        /* this one may give way */
 	} else if (exchange->state == HTTP_READING) {
 		settle_reading(conn);
 	} else {
