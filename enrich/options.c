@@ -103,7 +103,7 @@ static int check(void *ctx, struct err *err)
 const struct opt_program enrich_program = {
 	.name = "enrich",
 	.summary = "add what can be known to each collected event",
-	.usage = "[--in BUS] [--out BUS] [--bad BUS] [--config FILE] [OPTION..]",
+	.usage = "  enrich [--in BUS] [--out BUS] [--bad BUS] [--config FILE] [OPTION..]",
 	.opts = opts,
 	.check = check,
 };
