@@ -172,7 +172,7 @@ static int open_httpd(struct program *p, struct err *err)
 		.listen = p->conf.listen, .log = &p->log, .body_max = (size_t)p->conf.body_max,
 		.header_ms = p->conf.header_ms, .body_ms = p->conf.body_ms,
 		.idle_ms = p->conf.idle_ms, .connections_max = (int)p->conf.connections_max,
-		.handler = receive_request, .ctx = p->receive,
+		.refuse_headers = RECEIVE_CORS, .handler = receive_request, .ctx = p->receive,
 	};
 	int rc = httpd_open(&p->httpd, p->loop, &conf, err);
 

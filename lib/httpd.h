@@ -58,6 +58,8 @@ struct httpd_conf {
 	size_t body_max;                /* bytes; 0 = 1 MiB */
 	int64_t header_ms, body_ms, idle_ms;    /* 0 = 5 s, 30 s, 60 s */
 	int connections_max;            /* 0 = 4096 */
+	const char *refuse_headers;     /* whole lines for refusals by httpd itself (CORS); may be
+	                                   NULL; borrowed */
 	http_handler_fn *handler;
 	http_gone_fn *gone;
 	void *ctx;

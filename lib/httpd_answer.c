@@ -321,8 +321,8 @@ void conn_refuse(struct http_conn *conn, int status, const char *why)
 	assert(exchange && exchange->state == HTTP_READING);
 	httpd->counts.refused++;
 	log_words(httpd->log, LOG_LEVEL_DEBUG, "refused", "%d %s from %s", status, why, conn->peer);
-	head_append(out, httpd, &exchange->parse, status, "Content-Type: text/plain\r\n",
-		    FRAMING_LENGTH, words.len + 1, false);
+	head_append(out, httpd, &exchange->parse, status, httpd->refuse_headers, FRAMING_LENGTH,
+		    words.len + 1, false);
 	if (!exchange->parse.is_head) {
 		buf_append_slice(out, words);
 		buf_append_char(out, '\n');

@@ -78,6 +78,7 @@ struct http_conn {
 struct httpd {
 	struct loop *loop;
 	const struct log *log;
+	char refuse_headers[512];       /* Content-Type, and what the program wants beside it */
 	struct http_limits limits;
 	int64_t wait_ms[HTTP_WAITS];
 	int conns_max;
