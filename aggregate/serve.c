@@ -9,6 +9,7 @@
 
 #include "aggregate/answer.h"
 #include "lib/httpd.h"
+#include "lib/thread.h"
 
 #define BODY_MAX   ((size_t)256 << 10)
 #define ANSWER_MAX ((size_t)64 << 20)
@@ -76,7 +77,7 @@ static int start(struct serve *serve, const char *listen, const char *port_file,
 		rc = write_port_file(port_file, httpd_address(serve->httpd), err);
 	if (rc < 0)
 		return rc;
-	rc = -pthread_create(&serve->thread, NULL, run, serve);
+	rc = thread_start(&serve->thread, run, serve);
 	if (rc < 0)
 		return err_set(err, rc, "a thread: %s", strerror(-rc));
 	serve->is_running = true;

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "lib/bus_kafka.h"
+#include "lib/thread.h"
 
 #define CHUNK_BYTES    ((size_t)256 << 10)
 #define CHUNKS_FREE    16               /* kept for reuse */
@@ -522,9 +523,9 @@ static int connect_writer(struct writer *w, rd_kafka_conf_t *rkconf, struct err 
 		if (rc < 0)
 			return rc;
 	}
-	rc = pthread_create(&w->thread, NULL, run, w);
+	rc = thread_start(&w->thread, run, w);
 	w->has_thread = rc == 0;
-	return -rc;
+	return rc;
 }
 
 int kafka_write_open(struct bus **busp, const char *rest, const struct bus_conf *conf,

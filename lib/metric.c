@@ -16,6 +16,7 @@
 
 #include "lib/httpd.h"
 #include "lib/loop.h"
+#include "lib/thread.h"
 
 struct metric_set {
 	struct metric metrics[METRIC_MAX];
@@ -211,14 +212,8 @@ static void *serve_thread(void *ctx)
 
 static int start_thread(struct metric_set *set)
 {
-	sigset_t all, before;
-	int rc;
+	int rc = thread_start(&set->thread, serve_thread, set);
 
-	/* Signals are the main thread's. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_BLOCK, &all, &before);
-	rc = -pthread_create(&set->thread, NULL, serve_thread, set);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	set->has_thread = rc == 0;
 	return rc;
 }

@@ -13,6 +13,7 @@
 
 #include "lib/block.h"
 #include "lib/bus.h"
+#include "lib/thread.h"
 
 #define POOL_BYTES_MAX  ((size_t)4 << 20)       /* of empty chunks that are kept */
 #define BACKOFF_MIN_MS  100
@@ -244,20 +245,6 @@ static void *stage_run(void *arg)
 	return NULL;
 }
 
-/* The thread takes no signals: they are the program's. */
-static int thread_start(struct stage *stage)
-{
-	sigset_t all, old;
-	int rc;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	rc = pthread_create(&stage->thread, NULL, stage_run, stage);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	stage->has_thread = rc == 0;
-	return -rc;
-}
-
 int stage_open(struct stage **stagep, const struct stage_conf *conf, struct err *err)
 {
 	struct stage *stage = calloc(1, sizeof(*stage));
@@ -281,7 +268,8 @@ int stage_open(struct stage **stagep, const struct stage_conf *conf, struct err 
 	stage->ready = calloc(n, sizeof(*stage->ready));
 	stage->round = calloc(n, sizeof(*stage->round));
 	if (stage->event_fd >= 0 && stage->staged && stage->ready && stage->round)
-		rc = thread_start(stage);
+		rc = thread_start(&stage->thread, stage_run, stage);
+	stage->has_thread = rc == 0;
 	if (rc < 0) {
 		stage_close(stage);
 		return err_set(err, rc, "cannot start the commit thread: %s", strerror(-rc));
