@@ -76,11 +76,11 @@ static int bad_byte(struct http_parse *parse, unsigned char c)
 	}
 }
 
-/* Runs over header lines from parse->at. 0: the empty line was seen. */
-static int scan_lines(struct http_parse *parse)
+/* Runs over header lines from parse->at to end. 0: the empty line was seen. */
+static int scan_lines(struct http_parse *parse, size_t end)
 {
 	const unsigned char *bytes = (const unsigned char *)parse->in.ptr;
-	size_t at = parse->at, end = parse->in.len;
+	size_t at = parse->at;
 	int state = parse->state;
 
 	while (at < end && state != STATE_END) {
@@ -125,11 +125,11 @@ bad:
 	return bad_byte(parse, bytes[at]);
 }
 
-static int scan_request_line(struct http_parse *parse)
+static int scan_request_line(struct http_parse *parse, size_t end)
 {
 	const unsigned char *bytes = (const unsigned char *)parse->in.ptr;
 
-	for (; parse->at < parse->in.len && parse->state < STATE_CR; parse->at++) {
+	for (; parse->at < end && parse->state < STATE_CR; parse->at++) {
 		unsigned char c = bytes[parse->at];
 
 		if (parse->state == STATE_REQUEST && c >= ' ' && c < 0x7f)
@@ -151,13 +151,16 @@ static int scan_request_line(struct http_parse *parse)
 	return parse->state == STATE_CR ? 0 : -EAGAIN;
 }
 
+/* Nothing beyond the limit is looked at: the verdict does not depend on how the bytes came. */
 static int scan_head(struct http_parse *parse, const struct http_limits *limits)
 {
-	int rc = parse->state < STATE_CR ? scan_request_line(parse) : 0;
+	size_t len = parse->in.len;
+	size_t end = len < limits->headers_max ? len : limits->headers_max;
+	int rc = parse->state < STATE_CR ? scan_request_line(parse, end) : 0;
 
 	if (!rc)
-		rc = scan_lines(parse);
-	if ((rc == 0 || rc == -EAGAIN) && parse->at - parse->start > limits->headers_max)
+		rc = scan_lines(parse, end);
+	if (rc == -EAGAIN && end < len)
 		return refuse(parse, 431, "the headers are too large");
 	return rc;
 }
@@ -379,11 +382,12 @@ static int chunk_byte(struct http_parse *parse, const struct http_limits *limits
 
 static int scan_trailers(struct http_parse *parse, const struct http_limits *limits)
 {
-	size_t before = parse->at;
-	int rc = scan_lines(parse);
+	size_t before = parse->at, left = limits->headers_max - parse->trailer_len;
+	size_t end = parse->in.len - before < left ? parse->in.len : before + left;
+	int rc = scan_lines(parse, end);
 
 	parse->trailer_len += parse->at - before;
-	if ((rc == 0 || rc == -EAGAIN) && parse->trailer_len > limits->headers_max)
+	if (rc == -EAGAIN && end < parse->in.len)
 		return refuse(parse, 431, "the trailers are too large");
 	return rc;
 }
