@@ -92,6 +92,11 @@ void dedup_close(struct dedup *dedup)
 	free(dedup);
 }
 
+void dedup_prefetch(const struct dedup *dedup, struct dedup_id id)
+{
+	__builtin_prefetch(&dedup->slots[home_of(id.high, dedup->size)], 1);
+}
+
 bool dedup_seen(const struct dedup *dedup, struct dedup_id id, int64_t received_us)
 {
 	const struct slot *slot = find(dedup->slots, dedup->size, id.high, id.low);

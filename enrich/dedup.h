@@ -33,6 +33,9 @@ struct dedup_id dedup_id(struct slice source, struct slice message_id);
 MUST_CHECK int dedup_open(struct dedup **dedupp, int64_t window_ms, struct err *err);
 void dedup_close(struct dedup *dedup);
 
+/* Brings the id's place into the cache: a table of a million ids misses it every time, which was
+ * 5 % of enrich's CPU until the wait was spent parsing. */
+void dedup_prefetch(const struct dedup *dedup, struct dedup_id id);
 /* Is a record with this id and time a duplicate? */
 bool dedup_seen(const struct dedup *dedup, struct dedup_id id, int64_t received_us);
 /* Such a record was kept. -ENOMEM. */

@@ -240,20 +240,19 @@ static int parse_body(struct enrich *enrich, const struct value *in, struct enri
 	return 0;
 }
 
-/* As enrich_record after set_frame. */
-static int run_steps(struct enrich *enrich, const struct value *in, struct slice *datum,
-		     struct enrich_bad *bad, struct err *words)
+/* After set_frame and parse_body. */
+static int run_steps(struct enrich *enrich, struct slice *datum, struct enrich_bad *bad)
 {
 	struct step_event *event = &enrich->event;
-	int rc = parse_body(enrich, in, bad, words);
 
-	for (int i = 0; rc == 0 && i < STEP_COUNT; i++) {
-		rc = steps[i]->run(event);
+	for (int i = 0; i < STEP_COUNT; i++) {
+		int rc = steps[i]->run(event);
+
 		if (rc == -EBADMSG)
 			set_bad(bad, event->bad.reason, event->bad.words, event->bad.at);
+		if (rc < 0)
+			return rc;
 	}
-	if (rc < 0)
-		return rc;
 	buf_reset(&enrich->datum);
 	if (datum_encode(enrich->out_conf->schema, enrich->out, &enrich->datum) < 0)
 		return set_bad(bad, "too_large", "the enriched record would be over 1 MiB", "");
@@ -270,7 +269,9 @@ int enrich_record(struct enrich *enrich, const struct value *in, int32_t partiti
 	arena_reset(&enrich->arena);
 	rc = set_frame(enrich, in, partition, offset);
 	if (rc == 0)
-		rc = run_steps(enrich, in, datum, bad, &words);
+		rc = parse_body(enrich, in, bad, &words);
+	if (rc == 0)
+		rc = run_steps(enrich, datum, bad);
 	/* words of the parser live on this stack */
 	if (rc == -EBADMSG && bad->words == words.text)
 		bad->words = arena_copy(&enrich->arena, slice_from(words.text)).ptr;
@@ -321,11 +322,14 @@ static int step(void *ctx, struct filter *filter, const struct bus_record *recor
 		return err_set(err, rc, "no memory");
 	/* By what the output will hold, as that is what the ids are rebuilt from. */
 	id = dedup_id(enrich->out[ENRICHED_SOURCE].text, enrich->out[ENRICHED_MESSAGE_ID].text);
+	dedup_prefetch(partition->dedup, id);
+	rc = parse_body(enrich, record->fields, &bad, &words);
 	if (dedup_seen(partition->dedup, id, received)) {
 		drop(enrich, partition, record, false);
 		return FILTER_DUPLICATE;
 	}
-	rc = run_steps(enrich, record->fields, &datum, &bad, &words);
+	if (rc == 0)
+		rc = run_steps(enrich, &datum, &bad);
 	if (rc == -EBADMSG) {
 		drop(enrich, partition, record, true);
 		return filter_bad(filter, record, bad.reason, bad.words, bad.at);

@@ -4,6 +4,8 @@
  *
  *      tool_enrich write URL PARTITIONS COUNT DUPLICATE_EVERY BAD_EVERY [FIRST]
  *      tool_enrich dump enriched|bad|collected URL      one line a record, to the topic's end
+ *      tool_enrich scan enriched|bad|collected URL      reads and decodes, prints records and bytes
+ *      tool_enrich time COMMAND..       runs it; then: seconds, CPU seconds, peak KiB
  *
  * Record i is the same whatever was written before: a page view or track call as analytics-next
  * sends it (about 900 bytes), received i milliseconds after a fixed instant, in partition
@@ -17,6 +19,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -205,8 +210,9 @@ static void dump_one(const struct schema *schema, const char *topic, const struc
 	}
 }
 
-static int dump_main(char **argv)
+static int dump_main(char **argv, bool scan)
 {
+	int64_t count = 0, bytes = 0;
 	struct bus_conf conf = { .until_end = true };
 	struct schema *schema = record_schema(argv[0]);
 	struct err err = { "" };
@@ -217,23 +223,49 @@ static int dump_main(char **argv)
 	conf.schema = schema;
 	rc = bus_open(&bus, argv[1], BUS_READ, &conf, &err);
 	while (rc >= 0 && (rc = bus_next(bus, &record, 1000)) >= 0) {
-		if (rc == 1)
+		count += rc;
+		bytes += rc ? (int64_t)record.raw.len : 0;
+		if (rc == 1 && !scan)
 			dump_one(schema, argv[0], &record);
 	}
 	if (rc != -ENODATA)
 		fprintf(stderr, "tool_enrich: %s: %s %s\n", argv[1], strerror(-rc), err.text);
+	if (scan)
+		printf("%lld %lld\n", (long long)count, (long long)bytes);
 	bus_close(bus);
 	schema_close(schema);
 	return rc != -ENODATA;
+}
+
+static int time_main(char **argv)
+{
+	int64_t start = when_monotonic_ms();
+	struct rusage usage;
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		execvp(argv[0], argv);
+		_exit(127);
+	}
+	if (pid < 0 || wait4(pid, &status, 0, &usage) < 0)
+		return 1;
+	printf("%.3f %.3f %ld\n", (double)(when_monotonic_ms() - start) / 1e3,
+	       (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+	       (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6, usage.ru_maxrss);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
 }
 
 int main(int argc, char **argv)
 {
 	if (argc >= 7 && strcmp(argv[1], "write") == 0)
 		return write_main(argv + 2, argc - 2);
-	if (argc == 4 && strcmp(argv[1], "dump") == 0)
-		return dump_main(argv + 2);
+	if (argc == 4 && (strcmp(argv[1], "dump") == 0 || strcmp(argv[1], "scan") == 0))
+		return dump_main(argv + 2, argv[1][0] == 's');
+	if (argc > 2 && strcmp(argv[1], "time") == 0)
+		return time_main(argv + 2);
 	fprintf(stderr, "usage: tool_enrich write URL PARTITIONS COUNT DUPLICATE_EVERY BAD_EVERY "
-		"[FIRST]\n       tool_enrich dump enriched|bad|collected URL\n");
+		"[FIRST]\n       tool_enrich dump|scan enriched|bad|collected URL\n"
+		"       tool_enrich time COMMAND..\n");
 	return 64;
 }
