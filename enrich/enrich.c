@@ -92,6 +92,7 @@ int enrich_open(struct enrich **enrichp, const struct enrich_conf *conf, const c
 	enrich->arena.bytes_max = (size_t)16 << 20;
 	enrich->text.limit = BUS_RECORD_MAX;
 	enrich->datum.limit = BUS_RECORD_MAX;
+	step_event_init(&enrich->event);
 	hash_logic(enrich);
 	rc = json_open(&enrich->json, err);
 	if (rc < 0) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "enrich/step.h"
 
+#include <assert.h>
+
 #define STEP_NAME(suffix, name) SLICE_INIT(name),
 
 void step_pick(yyjson_val *object, const struct slice *names, int count, yyjson_val **picked)
@@ -29,19 +31,70 @@ void step_pick(yyjson_val *object, const struct slice *names, int count, yyjson_
 	}
 }
 
-void step_event_pick(struct step_event *event, yyjson_val *body)
+static unsigned place_of(const char *text, size_t len)
+{
+	return ((unsigned)len * 3 + (unsigned char)text[0]) % STEP_INDEX;
+}
+
+static void names_init(struct step_names *index, const struct slice *names, int count)
+{
+	assert(count <= STEP_BODY_COUNT);
+	*index = (struct step_names){ .names = names };
+	memset(index->first, -1, sizeof(index->first));
+	for (int i = 0; i < count; i++) {
+		unsigned place = place_of(names[i].ptr, names[i].len);
+
+		index->next[i] = index->first[place];
+		index->first[place] = (int8_t)i;
+	}
+}
+
+static void pick_indexed(yyjson_val *object, const struct step_names *index, int count,
+			 yyjson_val **picked)
+{
+	yyjson_obj_iter iter;
+	yyjson_val *key;
+
+	memset(picked, 0, (size_t)count * sizeof(*picked));
+	if (!yyjson_is_obj(object))
+		return;
+	yyjson_obj_iter_init(object, &iter);
+	while ((key = yyjson_obj_iter_next(&iter))) {
+		struct slice name = { yyjson_get_str(key), yyjson_get_len(key) };
+		int i = name.len ? index->first[place_of(name.ptr, name.len)] : -1;
+
+		while (i >= 0 && !slice_eq(name, index->names[i]))
+			i = index->next[i];
+		if (i >= 0) {
+			yyjson_val *value = yyjson_obj_iter_get_val(key);
+
+			picked[i] = yyjson_is_null(value) ? NULL : value;
+		}
+	}
+}
+
+void step_event_init(struct step_event *event)
 {
 	static const struct slice body_names[] = { STEP_BODY_KEYS(STEP_NAME) };
 	static const struct slice context_names[] = { STEP_CONTEXT_KEYS(STEP_NAME) };
 	static const struct slice page_names[] = { STEP_PAGE_KEYS(STEP_NAME) };
+
+	names_init(&event->body_names, body_names, STEP_BODY_COUNT);
+	names_init(&event->context_names, context_names, STEP_CONTEXT_COUNT);
+	names_init(&event->page_names, page_names, STEP_PAGE_COUNT);
+}
+
+void step_event_pick(struct step_event *event, yyjson_val *body)
+{
 	bool is_view = event->type == STEP_TYPE_PAGE || event->type == STEP_TYPE_SCREEN;
 
-	step_pick(body, body_names, STEP_BODY_COUNT, event->body);
-	step_pick(event->body[STEP_BODY_CONTEXT], context_names, STEP_CONTEXT_COUNT,
-		  event->context);
-	step_pick(event->context[STEP_CONTEXT_PAGE], page_names, STEP_PAGE_COUNT, event->page);
-	step_pick(is_view ? event->body[STEP_BODY_PROPERTIES] : NULL, page_names, STEP_PAGE_COUNT,
-		  event->properties);
+	pick_indexed(body, &event->body_names, STEP_BODY_COUNT, event->body);
+	pick_indexed(event->body[STEP_BODY_CONTEXT], &event->context_names, STEP_CONTEXT_COUNT,
+		     event->context);
+	pick_indexed(event->context[STEP_CONTEXT_PAGE], &event->page_names, STEP_PAGE_COUNT,
+		     event->page);
+	pick_indexed(is_view ? event->body[STEP_BODY_PROPERTIES] : NULL, &event->page_names,
+		     STEP_PAGE_COUNT, event->properties);
 }
 
 struct value step_text(yyjson_val *value, size_t max)
