@@ -77,7 +77,7 @@ static void make(struct maker *maker, int partition, long offset)
 	maker->fields[ENRICHED_GEO_COUNTRY] = value_text(SLICE("DE"));
 	maker->fields[ENRICHED_GEO_LAT] = value_real(52.52);
 	text(maker, 3, ENRICHED_PAGE_URL);
-	maker->fields[ENRICHED_PAGE_TITLE] = value_text(SLICE("T\xc3\xa4st \x01 \\ \xff"));
+	maker->fields[ENRICHED_PAGE_TITLE] = value_text(SLICE("T\xc3\xa4st \x01 \\ \xf0\x9f\x98\x80"));
 	text(maker, 4, ENRICHED_PROPERTIES);
 	text(maker, 5, ENRICHED_CONTEXT);
 	maker->fields[ENRICHED_SRC_PARTITION] = value_num(partition);

@@ -22,6 +22,8 @@ public class ReadAvro {
             char c = value.charAt(i);
             if (c == '"' || c == '\\') {
                 out.append('\\').append(c);
+            } else if (c == '\n') {
+                out.append("\\n");
             } else if (c < 0x20 || c > 0x7e) {
                 out.append(String.format("\\u%04x", (int) c));
             } else {
