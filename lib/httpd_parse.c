@@ -48,6 +48,17 @@ static bool is_value(unsigned char c)
 	return (c >= 0x20 && c != 0x7f) || c == '\t';
 }
 
+/* Whether all of eight bytes are plain value bytes; a tab, or a rare false no, goes the slow way. */
+static bool are_values(const unsigned char *bytes)
+{
+	const uint64_t ones = 0x0101010101010101, highs = 0x8080808080808080;
+	uint64_t word, del;
+
+	memcpy(&word, bytes, sizeof(word));
+	del = word ^ ones * 0x7f;
+	return !(((word - ones * 0x20) & ~word & highs) | ((del - ones) & ~del & highs));
+}
+
 static int bad_byte(struct http_parse *parse, unsigned char c)
 {
 	switch (parse->state) {
@@ -95,6 +106,9 @@ static int scan_lines(struct http_parse *parse, size_t end)
 				goto bad;
 			state = STATE_VALUE;
 		} else if (state == STATE_VALUE) {
+			while (end - at > 8 && are_values(bytes + at))
+				at += 8;
+			c = bytes[at];
 			while (is_value(c) && ++at < end)
 				c = bytes[at];
 			if (at == end)
