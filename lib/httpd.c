@@ -315,7 +315,8 @@ int httpd_open(struct httpd **httpdp, struct loop *loop, const struct httpd_conf
 	httpd->loop = loop;
 	httpd->log = conf->log;
 	snprintf(httpd->refuse_headers, sizeof(httpd->refuse_headers),
-		 "Content-Type: text/plain\r\n%s", conf->refuse_headers ? conf->refuse_headers : "");
+		 "Content-Type: text/plain\r\n%s",
+		 conf->refuse_headers ? conf->refuse_headers : "");
 	httpd->handler = conf->handler;
 	httpd->gone = conf->gone;
 	httpd->ctx = conf->ctx;

@@ -48,7 +48,8 @@ static bool is_value(unsigned char c)
 	return (c >= 0x20 && c != 0x7f) || c == '\t';
 }
 
-/* Whether all of eight bytes are plain value bytes; a tab, or a rare false no, goes the slow way. */
+/* Whether all of eight bytes are plain value bytes; a tab, or a rare false no, goes the slow
+ * way. */
 static bool are_values(const unsigned char *bytes)
 {
 	const uint64_t ones = 0x0101010101010101, highs = 0x8080808080808080;

@@ -1,11 +1,12 @@
 /* httpd_world - a real server in a thread, and clients to talk to it
  *
- *      struct world world; world_open(&world, &conf); fd = dial(&world); say(fd, text); hear(fd, &buf);
+ *      struct world world; world_open(&world, &conf); fd = dial(&world); say(fd, text);
+ *      hear_all(fd, &buf);
  *
  * The server's behaviour is chosen by the path, so that the test's thread touches nothing of it:
- * /echo answers at once with method, path, query and body; /later is kept until /release answers all kept
- * ones, last first; /big?BYTES; /stream?CHUNKS of 1000 bytes; /tail streams until its client
- * lets 1 MB wait; /counts; /drain.
+ * /echo answers at once with method, path, query and body; /later is kept until /release
+ * answers all kept ones, last first; /big?BYTES; /stream?CHUNKS of 1000 bytes; /tail streams until
+ * its client lets 1 MB wait; /counts; /drain.
  */
 // SPDX-License-Identifier: Apache-2.0
 #ifndef TESTS_HTTPD_WORLD_H
@@ -134,7 +135,8 @@ static inline void world_handle(void *ctx, struct http_request *request)
 	} else if (slice_is(request->path, "/counts")) {
 		struct httpd_counts counts = httpd_counts(world->httpd);
 
-		buf_printf(&out, "gone=%d work=%d open=%d refused=%d timed_out=%d tail=%d later=%d ",
+		buf_printf(&out, "gone=%d work=%d open=%d refused=%d timed_out=%d tail=%d "
+			"later=%d ",
 			   world->gone, (int)counts.in_work - 1, (int)counts.connections,
 			   (int)counts.refused, (int)counts.timed_out, world->tail != NULL,
 			   world->later_count);
@@ -288,7 +290,8 @@ static inline const char *ask(const struct world *world, const char *path, struc
 
 	if (fd < 0)
 		return "";
-	snprintf(text, sizeof(text), "GET %s HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n", path);
+	snprintf(text, sizeof(text), "GET %s HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n",
+		path);
 	say(fd, text);
 	answer = hear_all(fd, in);
 	close(fd);

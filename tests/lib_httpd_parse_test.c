@@ -17,9 +17,11 @@ static const struct {
 	{ "GET / HTTP/1.0\r\n\r\n", "/  " },
 	{ "\r\nPOST /a HTTP/1.1\r\nHost: t\r\nContent-Length: 5\r\n\r\nhello", "/a  hello" },
 	{ "POST http://t HTTP/1.1\r\nHost: t\r\nContent-Length: 1\r\nX: y\r\n\r\n?", "/  ?" },
-	{ "POST /a HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n",
+	{ "POST /a HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\n"
+	  "llo\r\n0\r\n\r\n",
 	  "/a  hello" },
-	{ "POST /a HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX: y\r\n\r\n",
+	{ "POST /a HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n"
+	  "X: y\r\n\r\n",
 	  "/a  hello" },
 };
 
@@ -50,10 +52,12 @@ static void test_cut(struct tap *tap, size_t row, struct http_parse *parse,
 		struct slice copy = guard_copy(&guard, table[row].text, cut);
 
 		memset(parse, 0, sizeof(*parse));
-		parse->in = (struct buf){ .ptr = (char *)(uintptr_t)copy.ptr, .len = cut, .cap = cut };
+		parse->in = (struct buf){ .ptr = (char *)(uintptr_t)copy.ptr, .len = cut,
+			.cap = cut };
 		waits += http_parse(parse, &limits, request) == -EAGAIN;
 	}
-	OK(tap, waits == len, "row %zu: cut at %zu of %zu lengths it waits for more", row, waits, len);
+	OK(tap, waits == len, "row %zu: cut at %zu of %zu lengths it waits for more", row, waits,
+		len);
 	guard_close(&guard);
 }
 
@@ -94,7 +98,8 @@ static void test_room(struct tap *tap)
 	struct http_parse *parse = calloc(1, sizeof(*parse));
 	size_t room, rounds = 0;
 
-	buf_append_text(&parse->in, "POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 60000000\r\n\r\n");
+	buf_append_text(&parse->in, "POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 60000000\r\n"
+		"\r\n");
 	OK(tap, http_parse(parse, &large, request) == -EAGAIN, "a head");
 	OK(tap, http_parse_room(parse, &room) && parse->in.cap <= 262144, "room for a start: %zu",
 	   parse->in.cap);

@@ -40,9 +40,11 @@ static const struct {
 	  "POST /? abc", NULL, "a body" },
 	{ "POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 3\r\n\r\nabc" LAST("/2"), "GET /2? ", NULL,
 	  "what follows a body" },
-	{ "POST / HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n"
+	{ "POST / HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n4\r\n"
+	  "defg\r\n0\r\n\r\n"
 	  LAST("/2"), "POST /? abcdefg", NULL, "chunks are joined" },
-	{ "POST / HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX: y\r\n\r\n"
+	{ "POST / HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX: "
+	  "y\r\n\r\n"
 	  LAST("/2"), "GET /2? ", NULL, "what follows chunks and a trailer" },
 	{ "POST / HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" LAST("/2"),
 	  "POST /? HTTP", NULL, "an empty chunked body" },
@@ -51,7 +53,8 @@ static const struct {
 	  "no 100 where the body came at once" },
 	{ "POST / HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\nabc", "POST /? abc",
 	  "100 Continue", "nor for HTTP/1.0" },
-	{ "GET /stream?3 HTTP/1.1\r\nHost: t\r\n\r\n" LAST("/2"), "\r\n0\r\n\r\nHTTP/1.1 200 OK\r\n",
+	{ "GET /stream?3 HTTP/1.1\r\nHost: t\r\n\r\n" LAST("/2"), "\r\n0\r\n\r\nHTTP/1.1 200 "
+	  "OK\r\n",
 	  NULL, "a stream ends, the connection goes on" },
 	{ "GET /stream?3 HTTP/1.1\r\nHost: t\r\n\r\n" LAST("/2"), "\r\n3e8\r\nbbbbbbb", NULL,
 	  "a stream is chunked" },
@@ -81,7 +84,8 @@ static void test_pieces(struct tap *tap, const struct world *world, struct buf *
 {
 	static const char *const texts[] = {
 		"POST /p?q HTTP/1.1\r\nHost: t\r\nContent-Length: 5\r\n\r\nhello",
-		"POST /p?q HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n"
+		"POST /p?q HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n"
+		"2\r\nlo\r\n"
 		"0\r\nX: y\r\n\r\n",
 	};
 
@@ -125,7 +129,8 @@ static void test_pipeline(struct tap *tap, const struct world *world, struct buf
 		at = strstr(at, wanted);
 		in_order += at != NULL;
 	}
-	OK(tap, in_order == 1000 && strstr(at, "GET /end? "), "1000 pipelined, %d in order", in_order);
+	OK(tap, in_order == 1000 && strstr(at, "GET /end? "), "1000 pipelined, %d in order",
+		in_order);
 	close(fd);
 	buf_close(&out);
 }
@@ -174,7 +179,8 @@ static void test_gone(struct tap *tap, const struct world *world, struct buf *in
 	setsockopt(fds[1], SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
 	close(fds[1]);
 	shutdown(fds[2], SHUT_WR);
-	OK(tap, counts_become(world, "gone=3 work=3 ", in), "closed, reset, half closed: gone is told");
+	OK(tap, counts_become(world, "gone=3 work=3 ", in), "closed, reset, half closed: gone is "
+		"told");
 	OK(tap, strstr(ask(world, "/release", in), "\r\n\r\n3"), "an answer to nobody frees");
 	OK(tap, counts_become(world, "work=0 ", in), "nothing is left in work");
 	OK(tap, hear_all(fds[2], in) && strstr(in->ptr, "GET /later? "),
@@ -200,7 +206,8 @@ static void test_slow_reader(struct tap *tap, const struct world *world, struct 
 	say(fd, LAST("/after"));
 	at = hear_all(fd, in);
 	OK(tap, at && in->len > 1 << 20 && strstr(at, "\r\n0\r\n\r\nHTTP/1.1 200 OK\r\n") &&
-	   strstr(at, "GET /after? "), "what waited arrives whole (%zu bytes), then the next", in->len);
+	   strstr(at, "GET /after? "), "what waited arrives whole (%zu bytes), then the next",
+	   in->len);
 	close(fd);
 	fd = dial(world);
 	say(fd, GET("/big?20000000") LAST("/after"));
@@ -227,7 +234,8 @@ static void test_continue(struct tap *tap, const struct world *world, struct buf
 	OK(tap, hear_all(fd, in) && strstr(in->ptr, "POST /? abc"), "then the answer");
 	close(fd);
 	fd = dial(world);
-	say(fd, "POST / HTTP/1.1\r\nHost: t\r\nExpect: 100-continue\r\nContent-Length: 9999999\r\n\r\n");
+	say(fd, "POST / HTTP/1.1\r\nHost: t\r\nExpect: 100-continue\r\nContent-Length: "
+		"9999999\r\n\r\n");
 	OK(tap, hear_all(fd, in) && strncmp(in->ptr, "HTTP/1.1 413 ", 13) == 0,
 	   "too large is said before the body is sent");
 	close(fd);
@@ -402,7 +410,8 @@ static void test_drain(struct tap *tap, struct buf *in)
 	OK(tap, hear_all(idle, in) && !in->len, "an idle connection is closed at once");
 	OK(tap, dial(&world) == -1, "new ones are refused");
 	say(half, "bc");
-	OK(tap, hear_all(half, in) && strstr(in->ptr, "POST /? abc"), "a half read request is answered");
+	OK(tap, hear_all(half, in) && strstr(in->ptr, "POST /? abc"),
+		"a half read request is answered");
 	OK(tap, hear_some(later, in, 0) == -1, "the one in work still waits");
 	close(half);
 	close(idle);
@@ -447,7 +456,8 @@ static void test_addresses(struct tap *tap, struct buf *in)
 
 static void test_request(struct tap *tap)
 {
-	struct http_request request = { .query = SLICE("a=1&bb=%41+x&c&a=2&d="), .header_count = 2 };
+	struct http_request request = { .query = SLICE("a=1&bb=%41+x&c&a=2&d="),
+		.header_count = 2 };
 	struct buf out = { 0 };
 
 	request.headers[0].name = SLICE("Content-Type");
@@ -458,7 +468,8 @@ static void test_request(struct tap *tap)
 	OK(tap, !http_header(&request, "Content").ptr, "no such header");
 	OK(tap, slice_is(http_query(&request, "a"), "1"), "the first parameter");
 	OK(tap, slice_is(http_query(&request, "bb"), "%41+x"), "as it was sent");
-	OK(tap, http_query(&request, "c").ptr && http_query(&request, "d").ptr, "empty ones are there");
+	OK(tap, http_query(&request, "c").ptr && http_query(&request, "d").ptr,
+		"empty ones are there");
 	OK(tap, !http_query(&request, "b").ptr && !http_query(&request, "x").ptr, "others not");
 	OK(tap, http_unescape(SLICE("%41+x%2b%00"), &out) == 0 && out.len == 5 &&
 	   memcmp(out.ptr, "A x+", 5) == 0, "unescaped");

@@ -147,7 +147,8 @@ static void test_stop(struct tap *tap, struct world *world)
 {
 	pthread_t thread;
 
-	OK(tap, loop_signals(world->loop, (const int[]){ SIGTERM, SIGHUP, 0 }, got_signal, world) == 0,
+	OK(tap, loop_signals(world->loop, (const int[]){ SIGTERM, SIGHUP, 0 }, got_signal,
+		world) == 0,
 	   "signals");
 	raise(SIGHUP);
 	OK(tap, loop_run(world->loop) == 0 && world->signo == SIGHUP, "SIGHUP comes as a callback");

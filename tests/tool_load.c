@@ -115,7 +115,8 @@ static void put_event(struct load *load, struct buf *out, uint64_t id, const cha
 	static const char *const agents[] = {
 		"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) "
 		"Chrome/126.0.0.0 Safari/537.36",
-		"Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, "
+		"Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 "
+		"(KHTML, "
 		"like Gecko) Version/17.5 Mobile/15E148 Safari/604.1",
 		"Mozilla/5.0 (X11; Linux x86_64; rv:127.0) Gecko/20100101 Firefox/127.0",
 	};
@@ -129,16 +130,20 @@ static void put_event(struct load *load, struct buf *out, uint64_t id, const cha
 		buf_append_text(out, "\"type\":\"page\",");
 	else
 		buf_printf(out, "\"type\":\"track\",\"event\":\"%s\",", names[r & 7]);
-	buf_printf(out, "\"properties\":{\"path\":\"%s\",\"product_id\":\"sku-%u\",\"price\":%u.%02u,"
+	buf_printf(out, "\"properties\":{\"path\":\"%s\",\"product_id\":\"sku-%u\","
+		"\"price\":%u.%02u,"
 		   "\"currency\":\"EUR\",\"quantity\":%u,\"title\":\"The shop\"},", path,
 		   (unsigned)(r >> 8 & 1023), (unsigned)(r >> 18 & 255), (unsigned)(r >> 26) % 100,
 		   1 + (unsigned)(r >> 33 & 3));
-	buf_printf(out, "\"context\":{\"page\":{\"path\":\"%s\",\"referrer\":\"https://www.example.org/"
+	buf_printf(out, "\"context\":{\"page\":{\"path\":\"%s\","
+		"\"referrer\":\"https://www.example.org/"
 		   "search?q=wool\",\"search\":\"?utm_source=goog\",\"title\":\"The shop\","
 		   "\"url\":\"https://shop.example.com%s?utm_source=goog\"},\"userAgent\":\"%s\",",
 		   path, path, agents[user % 3]);
-	buf_append_text(out, "\"locale\":\"en-US\",\"library\":{\"name\":\"analytics.js\",\"version\":"
-			"\"next-1.84.3\"},\"campaign\":{\"source\":\"goog\",\"medium\":\"cpc\",\"name\":"
+	buf_append_text(out, "\"locale\":\"en-US\",\"library\":{\"name\":\"analytics.js\","
+		"\"version\":"
+			"\"next-1.84.3\"},\"campaign\":{\"source\":\"goog\",\"medium\":\"cpc\","
+			"\"name\":"
 			"\"autumn\"},\"timezone\":\"Europe/Berlin\"},");
 	buf_printf(out, "\"messageId\":\"%s-%" PRIu64 "\",\"anonymousId\":\"%08x-97b6-4c1e-9d7a-"
 		   "0000%08x\",\"userId\":", load->client, id, user * 2654435761u, user);
@@ -171,7 +176,8 @@ static void request_make(struct conn *conn)
 	if (load->batch > 1)
 		buf_printf(body, "],\"sentAt\":\"%s\"}", now);
 	buf_reset(&conn->request);
-	buf_printf(&conn->request, "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\n"
+	buf_printf(&conn->request, "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: "
+		"application/json\r\n"
 		   "User-Agent: tool_load/1\r\nAccept: */*\r\nAuthorization: Basic %s\r\n"
 		   "Content-Length: %zu\r\n\r\n", load->path, load->host, load->auth, body->len);
 	buf_append_slice(&conn->request, buf_slice(body));
@@ -435,7 +441,8 @@ static void acks_write(struct load *load)
 	size_t at = 0;
 
 	while (at < load->ack_lines.len) {
-		ssize_t n = write(load->acks_fd, load->ack_lines.ptr + at, load->ack_lines.len - at);
+		ssize_t n = write(load->acks_fd, load->ack_lines.ptr + at,
+			load->ack_lines.len - at);
 
 		if (n < 0 && errno != EINTR) {
 			perror(load->acks);
@@ -518,7 +525,8 @@ static int report(const struct load *load)
 	for (int i = 0; i < 600; i++)
 		if (load->statuses[i])
 			printf("status_%d %" PRId64 "\n", i, load->statuses[i]);
-	printf("retries %" PRId64 "\nlost_connections %" PRId64 "\nrefused_connections %" PRId64 "\n",
+	printf("retries %" PRId64 "\nlost_connections %" PRId64 "\nrefused_connections "
+		"%" PRId64 "\n",
 	       load->retries, load->lost_connections, load->refused_connections);
 	printf("unacknowledged %" PRId64 "\n", load->given_up);
 	printf("cpu_s %.3f\n", (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
@@ -528,7 +536,8 @@ static int report(const struct load *load)
 
 static void basic_auth(struct load *load)
 {
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	static const char digits[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 	char text[300];
 	int len = snprintf(text, sizeof(text) - 3, "%.200s:", load->key);
 	char *at = load->auth;
@@ -536,7 +545,8 @@ static void basic_auth(struct load *load)
 	memset(text + len, 0, 3);
 	for (int i = 0; i < len; i += 3) {
 		unsigned bits = (unsigned)(unsigned char)text[i] << 16 |
-				(unsigned)(unsigned char)text[i + 1] << 8 | (unsigned char)text[i + 2];
+				(unsigned)(unsigned char)text[i + 1] << 8 |
+				(unsigned char)text[i + 2];
 
 		for (int k = 0; k < 4; k++)
 			*at++ = i + k > len ? '=' : digits[bits >> (18 - 6 * k) & 63];
