@@ -2,8 +2,8 @@
  *
  *      bench_bus DIR [EVENTS] [PARTITIONS]     codec table first: CPU and size per codec and level
  *
- * Records are `enriched` ones of about 900 bytes whose texts vary as real ones do: few browsers, hosts and
- * events, many ids, times and amounts.
+ * Records are `enriched` ones of about 900 bytes whose texts vary as real ones do: few browsers,
+ * hosts and events, many ids, times and amounts.
  */
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
@@ -61,34 +61,45 @@ static void set_num(struct samples *s, struct value *fields, const char *name, i
 
 static void make_one(struct samples *s, uint64_t *state, int64_t i)
 {
-	static const char *const events[] = { "Product Viewed", "Product Added", "Page", "Order Completed",
-		"Checkout Started", "Products Searched", "Product List Viewed", "Signed Up" };
+	static const char *const events[] = {
+	    "Product Viewed",      "Product Added",    "Page",
+	    "Order Completed",     "Checkout Started", "Products Searched",
+	    "Product List Viewed", "Signed Up"};
 	static const char *const browsers[] = { "Chrome", "Mobile Safari", "Firefox", "Edge" };
 	static const char *const systems[] = { "Windows", "iOS", "Mac OS X", "Android", "Linux" };
-	static const char *const cities[] = { "London", "Berlin", "Madrid", "Austin", "Osaka", "Leeds" };
+	static const char *const cities[] = {"London", "Berlin", "Madrid",
+					     "Austin", "Osaka",  "Leeds"};
 	static const char *const agents[] = {
-		"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/126.0.0.0 Safari/537.36",
-		"Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 Version/17.5",
-		"Mozilla/5.0 (X11; Linux x86_64; rv:127.0) Gecko/20100101 Firefox/127.0" };
+	    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/126.0.0.0 "
+	    "Safari/537.36",
+	    "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 "
+	    "Version/17.5",
+	    "Mozilla/5.0 (X11; Linux x86_64; rv:127.0) Gecko/20100101 Firefox/127.0"};
 	struct value fields[SCHEMA_FIELDS_MAX] = { 0 };
 	uint64_t r = next_random(state), q = next_random(state);
 	char id[64], anonymous[64], url[128], properties[400], context[300], user[32], ip[32];
 
 	snprintf(id, sizeof(id), "ajs-next-%016" PRIx64 "%08" PRIx64, r, q & 0xffffffff);
-	snprintf(anonymous, sizeof(anonymous), "%08" PRIx64 "-%04" PRIx64 "-4%03" PRIx64 "-a%03" PRIx64
-		 "-%012" PRIx64, q % 50000 * 2654435761u & 0xffffffff, q % 50000 & 0xffff, q % 4096, r % 7,
+	snprintf(anonymous, sizeof(anonymous),
+		 "%08" PRIx64 "-%04" PRIx64 "-4%03" PRIx64 "-a%03" PRIx64 "-%012" PRIx64,
+		 q % 50000 * 2654435761u & 0xffffffff, q % 50000 & 0xffff, q % 4096, r % 7,
 		 q % 50000 * 11400714819323u & 0xffffffffffff);
 	snprintf(user, sizeof(user), "u%" PRIu64, q % 50000);
-	snprintf(ip, sizeof(ip), "%d.%d.%d.%d", (int)(r % 200) + 1, (int)(r >> 9 & 255), (int)(r >> 17 & 255),
-		 (int)(r >> 25 & 255));
-	snprintf(url, sizeof(url), "https://shop.example.com/products/%" PRIu64 "?ref=%" PRIu64, q % 977, r % 31);
-	snprintf(properties, sizeof(properties), "{\"product_id\":\"%06" PRIu64 "\",\"sku\":\"G-%" PRIu64
-		 "\",\"category\":\"%s\",\"name\":\"Monopoly %" PRIu64 "rd edition\",\"price\":%.2f,"
-		 "\"quantity\":%d,\"currency\":\"EUR\",\"position\":%d,\"cart_id\":\"%016" PRIx64 "\"}",
-		 q % 1000000, q % 977, r % 3 ? "Games" : "Home & Garden", q % 977, (double)(r % 20000) / 100,
-		 (int)(q % 5) + 1, (int)(r % 40), q * 31);
-	snprintf(context, sizeof(context), "{\"library\":{\"name\":\"analytics.js\",\"version\":\"next-1.70.0\"},"
-		 "\"userAgent\":\"%s\",\"locale\":\"en-GB\",\"timezone\":\"Europe/London\"}", agents[r % 3]);
+	snprintf(ip, sizeof(ip), "%d.%d.%d.%d", (int)(r % 200) + 1, (int)(r >> 9 & 255),
+		 (int)(r >> 17 & 255), (int)(r >> 25 & 255));
+	snprintf(url, sizeof(url), "https://shop.example.com/products/%" PRIu64 "?ref=%" PRIu64,
+		 q % 977, r % 31);
+	snprintf(
+	    properties, sizeof(properties),
+	    "{\"product_id\":\"%06" PRIu64 "\",\"sku\":\"G-%" PRIu64
+	    "\",\"category\":\"%s\",\"name\":\"Monopoly %" PRIu64 "rd edition\",\"price\":%.2f,"
+	    "\"quantity\":%d,\"currency\":\"EUR\",\"position\":%d,\"cart_id\":\"%016" PRIx64 "\"}",
+	    q % 1000000, q % 977, r % 3 ? "Games" : "Home & Garden", q % 977,
+	    (double)(r % 20000) / 100, (int)(q % 5) + 1, (int)(r % 40), q * 31);
+	snprintf(context, sizeof(context),
+		 "{\"library\":{\"name\":\"analytics.js\",\"version\":\"next-1.70.0\"},"
+		 "\"userAgent\":\"%s\",\"locale\":\"en-GB\",\"timezone\":\"Europe/London\"}",
+		 agents[r % 3]);
 	set_text(s, fields, "message_id", id);
 	set_text(s, fields, "type", "track");
 	set_text(s, fields, "event", events[r % 8]);
@@ -97,7 +108,8 @@ static void make_one(struct samples *s, uint64_t *state, int64_t i)
 	if (q % 3 == 0)
 		set_text(s, fields, "user_id", user);
 	set_num(s, fields, "timestamp", 1795500000000000 + i * 3100 + (int64_t)(r % 900000));
-	set_num(s, fields, "original_timestamp", 1795500000000000 + i * 3100 + (int64_t)(q % 900000));
+	set_num(s, fields, "original_timestamp",
+		1795500000000000 + i * 3100 + (int64_t)(q % 900000));
 	set_num(s, fields, "sent_at", 1795500000000000 + i * 3100);
 	set_num(s, fields, "received_at", 1795500000000000 + i * 3100 + 40000);
 	set_text(s, fields, "ip", ip);
@@ -156,8 +168,8 @@ static void bench_codec(struct samples *s, enum block_codec codec, int level)
 	for (size_t i = 0; i < SAMPLES; i += per) {
 		size_t end = i + per < SAMPLES ? i + per : SAMPLES;
 
-		datums = (struct slice){ s->at[i].ptr,
-					 (size_t)(s->at[end - 1].ptr + s->at[end - 1].len - s->at[i].ptr) };
+		datums = (struct slice){
+		    s->at[i].ptr, (size_t)(s->at[end - 1].ptr + s->at[end - 1].len - s->at[i].ptr)};
 		if (block_pack(coder, datums, (int64_t)(end - i), sync, &out) < 0)
 			abort();
 	}
@@ -294,7 +306,8 @@ static void bench_latency(struct samples *s, const char *url)
 		sum += took[i];
 		most = took[i] > most ? took[i] : most;
 	}
-	printf("one record durable: %.2f ms on average, %.2f at most\n", sum / 200 * 1e3, most * 1e3);
+	printf("one record durable: %.2f ms on average, %.2f at most\n", sum / 200 * 1e3,
+	       most * 1e3);
 	bus_close(bus);
 }
 

@@ -14,7 +14,8 @@ static int open_pipe(struct bus **busp, const char *rest, enum bus_mode mode,
 		     const struct bus_conf *conf, struct err *err)
 {
 	if (*rest)
-		return err_set(err, -EINVAL, "'-%s' is no bus: stdin and stdout are just '-'", rest);
+		return err_set(err, -EINVAL, "'-%s' is no bus: stdin and stdout are just '-'",
+			       rest);
 	return bus_pipe_open(busp, mode, conf, err);
 }
 

@@ -35,8 +35,10 @@ int log_url_parse(struct log_url *url, const char *rest, struct err *err)
 	memcpy(url->path, rest, len);
 	topic = strrchr(url->path, '/');
 	if (!topic || topic == url->path || !topic_is_valid(topic + 1))
-		return err_set(err, -EINVAL, "'log:%.100s' has no topic: write log:DIR/TOPIC, the topic "
-			       "of letters, digits, '.', '_', '-'", rest);
+		return err_set(err, -EINVAL,
+			       "'log:%.100s' has no topic: write log:DIR/TOPIC, the topic "
+			       "of letters, digits, '.', '_', '-'",
+			       rest);
 	snprintf(url->topic, sizeof(url->topic), "%s", topic + 1);
 	if (!query)
 		return 0;

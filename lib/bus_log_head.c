@@ -182,7 +182,8 @@ void log_head_wait(const struct log_head *head, uint32_t bell, int timeout_ms)
 
 	if (timeout_ms <= 0)
 		return;
-	if (!head->bell || (syscall(SYS_futex, head->bell, FUTEX_WAIT, bell, &timeout, NULL, 0) < 0 &&
-			    errno != EAGAIN && errno != EINTR && errno != ETIMEDOUT))
+	if (!head->bell ||
+	    (syscall(SYS_futex, head->bell, FUTEX_WAIT, bell, &timeout, NULL, 0) < 0 &&
+	     errno != EAGAIN && errno != EINTR && errno != ETIMEDOUT))
 		(void)poll(NULL, 0, timeout_ms);
 }

@@ -1,15 +1,20 @@
 /* bus_log_head - the hint file of a log topic: what is durable, and a bell
  *
- *      .head   0   8  "MRHEAD1\n"                          64 + 64 p   8  offset   next durable offset
- *              8   4  bell: changes with every commit               8  8  base     of the segment it is in
- *             12  52  zero                                         16  8  size     durable bytes of that file
- *                                                                  24  8  check    XXH3-64 of p, offset, base, size
- *                                                                  32 32  zero
+ *      at           bytes
+ *      0            8      "MRHEAD1\n"
+ *      8            4      bell: changes with every commit; a futex
+ *      12           52     zero
+ *      64 + 64 p    8      offset: the next one to be durable, of partition p
+ *                   8      base of the segment that it is in
+ *                   8      size: durable bytes of that file
+ *                   8      check: XXH3-64 of offset, base, size, seeded with p + 1
+ *                   32     zero
  *
- * One entry per partition p < BUS_PARTITIONS_MAX; numbers in the machine's own byte order, as no other
- * machine reads it. The writer of a partition writes its entry after each fdatasync, so an entry whose check
- * is right never claims more than the disk has: at any time, and after a power loss when an older page of
- * this file survived. It is never synced, and everything works without it, but slower.
+ * One entry per partition p < BUS_PARTITIONS_MAX; numbers in the machine's own byte order, as no
+ * other machine reads it. The writer of a partition writes its entry after each fdatasync, so an
+ * entry whose check is right never claims more than the disk has: at any time, and after a power
+ * loss when an older page of this file survived. It is never synced, and everything works without
+ * it, but slower.
  *
  * Entries go in by pwrite and out by pread, which the page cache makes one memory; a store to a
  * mapped page of a full disk would be a SIGBUS, a pwrite is an error. Only the bell is mapped, read

@@ -224,12 +224,16 @@ static int limit_update(struct log_reader *r, struct cursor *c)
 static int gap(struct log_reader *r, struct cursor *c, int64_t first)
 {
 	if (!c->from_first)
-		return fail(r, -ERANGE, "%.100s/%d: state gap: offset %" PRId64 " is wanted, but the "
-			    "oldest one kept is %" PRId64 "; start from the first, or keep more (retain-bytes, "
-			    "retain-ms)", r->url.path, (int)c->partition, c->offset, first);
-	log_words(r->conf->log, LOG_LEVEL_WARN, "log_gap", "%s/%d: retention removed offsets %" PRId64
-		  " to %" PRId64 " before they were read", r->url.path, (int)c->partition,
-		  c->offset, first - 1);
+		return fail(r, -ERANGE,
+			    "%.100s/%d: state gap: offset %" PRId64 " is wanted, but the "
+			    "oldest one kept is %" PRId64
+			    "; start from the first, or keep more (retain-bytes, "
+			    "retain-ms)",
+			    r->url.path, (int)c->partition, c->offset, first);
+	log_words(r->conf->log, LOG_LEVEL_WARN, "log_gap",
+		  "%s/%d: retention removed offsets %" PRId64 " to %" PRId64
+		  " before they were read",
+		  r->url.path, (int)c->partition, c->offset, first - 1);
 	c->offset = first;
 	c->skip_to = first;
 	return 0;
@@ -259,9 +263,9 @@ static int hand_out_lost(struct log_reader *r, struct cursor *c, struct bus_reco
 		.raw = buf_slice(&r->raw),
 		.why = r->why,
 	};
-	log_words(r->conf->log, LOG_LEVEL_ERROR, "log_damaged", "%s/%d: offsets %" PRId64 " to %" PRId64
-		  " are lost: %s", r->url.path, (int)c->partition, c->offset,
-		  c->offset + count - 1, r->why);
+	log_words(r->conf->log, LOG_LEVEL_ERROR, "log_damaged",
+		  "%s/%d: offsets %" PRId64 " to %" PRId64 " are lost: %s", r->url.path,
+		  (int)c->partition, c->offset, c->offset + count - 1, r->why);
 	c->offset += count;
 	return 1;
 }
@@ -282,8 +286,10 @@ static int map_make(struct log_reader *r, struct cursor *c, int64_t from)
 		rc = segment_settle(&c->map, offset, c->limit);
 	}
 	if (rc == -EBADMSG)
-		return fail(r, rc, "%.100s/%d: segment %" PRId64 " holds more records than the next "
-			    "one's name allows", r->url.path, (int)c->partition, c->segment.base);
+		return fail(r, rc,
+			    "%.100s/%d: segment %" PRId64 " holds more records than the next "
+			    "one's name allows",
+			    r->url.path, (int)c->partition, c->segment.base);
 	if (rc < 0)
 		return fail_part(r, c, rc, "cannot read a damaged segment");
 	return 0;
@@ -534,9 +540,10 @@ static int check_beyond(struct log_reader *r, struct cursor *c)
 		c->beyond_ms = now;
 	if (now - c->beyond_ms < BEYOND_MS && log_is_locked(c->fd) == 1)
 		return 0;
-	return fail(r, -ERANGE, "%.100s/%d: offset %" PRId64 " is wanted, but the topic ends at %" PRId64
-		    ": it is not the one that was read before", r->url.path, (int)c->partition,
-		    c->offset, c->tip.offset);
+	return fail(r, -ERANGE,
+		    "%.100s/%d: offset %" PRId64 " is wanted, but the topic ends at %" PRId64
+		    ": it is not the one that was read before",
+		    r->url.path, (int)c->partition, c->offset, c->tip.offset);
 }
 
 /* Finds topic, .head and partitions as they appear. */
@@ -631,10 +638,11 @@ static int block_next(struct log_reader *r, struct bus_record *record)
 			return 1;
 	}
 	if (r->datums.len == 0 && c->offset != r->block_end)
-		log_words(r->conf->log, LOG_LEVEL_WARN, "log_damaged", "%s/%d: a block of segment %" PRId64
-			  " before byte %" PRId64 " says that it ends at offset %" PRId64 ", but ends at %"
-			  PRId64, r->url.path, (int)c->partition, c->segment.base, c->pos,
-			  r->block_end, c->offset);
+		log_words(r->conf->log, LOG_LEVEL_WARN, "log_damaged",
+			  "%s/%d: a block of segment %" PRId64 " before byte %" PRId64
+			  " says that it ends at offset %" PRId64 ", but ends at %" PRId64,
+			  r->url.path, (int)c->partition, c->segment.base, c->pos, r->block_end,
+			  c->offset);
 	r->cursor = NULL;
 	return 0;
 }
@@ -693,7 +701,8 @@ static int reader_next(struct bus *bus, struct bus_record *record, int timeout_m
 		if (left <= 0)
 			return 0;
 		if (r->head.fd < 0)
-			log_head_wait(&r->head, bell, left < BARE_WAIT_MS ? (int)left : BARE_WAIT_MS);
+			log_head_wait(&r->head, bell,
+				      left < BARE_WAIT_MS ? (int)left : BARE_WAIT_MS);
 		else
 			log_head_wait(&r->head, bell, left < CHECK_MS ? (int)left : CHECK_MS);
 	}
@@ -903,8 +912,9 @@ static int parse_assign(struct log_reader *r, const char *assign, struct err *er
 		}
 		if (end == at || from < 0 || to < from || to >= BUS_PARTITIONS_MAX ||
 		    (*end && *end != ','))
-			return err_set(err, -EINVAL, "partitions '%.60s': write such as 0,2-3, up to %d",
-				       assign, BUS_PARTITIONS_MAX - 1);
+			return err_set(err, -EINVAL,
+				       "partitions '%.60s': write such as 0,2-3, up to %d", assign,
+				       BUS_PARTITIONS_MAX - 1);
 		for (long i = from; i <= to; i++)
 			r->assigned[i] = true;
 		at = *end ? end + 1 : end;

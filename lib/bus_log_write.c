@@ -260,9 +260,9 @@ static void writer_tick(void *ctx)
 			part_retain(w, &w->parts[i]);
 }
 
-/* Recovery. The last file is checked block by block. What lies before the durable mark of .head (when
- * that is right) was promised: damage there stays where it is, for readers to count, and writing
- * goes on in a new file. What lies behind it was not, and ends at the first bad block. */
+/* Recovery. The last file is checked block by block. What lies before the durable mark of .head
+ * (when that is right) was promised: damage there stays where it is, for readers to count, and
+ * writing goes on in a new file. What lies behind it was not, and ends at the first bad block. */
 
 struct recovery {
 	struct segment segment;
@@ -285,11 +285,13 @@ static int recover_headless(struct log_writer *w, struct part *part, struct reco
 		return 0;
 	}
 	if (!is_torn && re->promised.offset < base)
-		return err_set(err, -EBADMSG, "the header of %.*s/%d/%s is damaged and .head does not "
-			       "say how many records it had", WORDS_PATH, w->url.path,
-			       (int)part->partition, name);
-	log_words(w->conf->log, LOG_LEVEL_WARN, "log_torn", "%s/%d/%s: never written whole, removed",
-		  w->url.path, (int)part->partition, name);
+		return err_set(err, -EBADMSG,
+			       "the header of %.*s/%d/%s is damaged and .head does not "
+			       "say how many records it had",
+			       WORDS_PATH, w->url.path, (int)part->partition, name);
+	log_words(w->conf->log, LOG_LEVEL_WARN, "log_torn",
+		  "%s/%d/%s: never written whole, removed", w->url.path, (int)part->partition,
+		  name);
 	if (unlinkat(part->fd, name, 0) < 0)
 		return part_err(w, part, -errno, name, err);
 	return -EAGAIN;
@@ -318,10 +320,11 @@ static int recover_promised(struct log_writer *w, struct part *part, struct reco
 		return part_err(w, part, rc, "cannot read", err);
 	*damaged = tail.why || tail.offset != promised->offset;
 	if (*damaged)
-		log_words(w->conf->log, LOG_LEVEL_ERROR, "log_damaged", "%s/%d: segment %lld at byte "
-			  "%lld: %s; it stays, writing goes on in a new one", w->url.path,
-			  (int)part->partition, (long long)re->segment.base, (long long)tail.pos,
-			  tail.why ? tail.why : "records are missing");
+		log_words(w->conf->log, LOG_LEVEL_ERROR, "log_damaged",
+			  "%s/%d: segment %lld at byte "
+			  "%lld: %s; it stays, writing goes on in a new one",
+			  w->url.path, (int)part->partition, (long long)re->segment.base,
+			  (long long)tail.pos, tail.why ? tail.why : "records are missing");
 	*pos = limit;
 	part->durable.offset = promised->offset;
 	return 0;
@@ -341,9 +344,11 @@ static int recover_tail(struct log_writer *w, struct part *part, struct recovery
 		rc = segment_verify(&re->segment, &re->checker, pos, part->durable.offset, size,
 				    &tail);
 	if (rc == 0 && tail.why) {
-		log_words(w->conf->log, LOG_LEVEL_WARN, "log_torn", "%s/%d: segment %lld cut at byte "
-			  "%lld of %lld: %s", w->url.path, (int)part->partition,
-			  (long long)re->segment.base, (long long)tail.pos, (long long)size, tail.why);
+		log_words(w->conf->log, LOG_LEVEL_WARN, "log_torn",
+			  "%s/%d: segment %lld cut at byte "
+			  "%lld of %lld: %s",
+			  w->url.path, (int)part->partition, (long long)re->segment.base,
+			  (long long)tail.pos, (long long)size, tail.why);
 		if (ftruncate(re->segment.fd, tail.pos) < 0)
 			rc = -errno;
 	}
@@ -425,9 +430,10 @@ static int part_open(struct log_writer *w, struct part *part, int topic_fd, stru
 		return 0;
 	part->lock_fd = log_lock(part->fd, &pid);
 	if (part->lock_fd == -EBUSY)
-		return err_set(err, -EBUSY, "%.*s/%d has a writer already: process %d. Stop it first, or "
-			       "write another partition with ?partition=N", WORDS_PATH, w->url.path,
-			       (int)part->partition, pid);
+		return err_set(err, -EBUSY,
+			       "%.*s/%d has a writer already: process %d. Stop it first, or "
+			       "write another partition with ?partition=N",
+			       WORDS_PATH, w->url.path, (int)part->partition, pid);
 	if (part->lock_fd < 0) {
 		rc = part->lock_fd;
 		part->lock_fd = -1;
@@ -497,7 +503,8 @@ static int make_topic(const struct log_url *url, int partitions, struct err *err
 	if (rc < 0)
 		return rc;
 	snprintf(temp, sizeof(temp), "%.*s.%s.%d.new",
-		 (int)(strlen(url->path) - strlen(url->topic)), url->path, url->topic, (int)getpid());
+		 (int)(strlen(url->path) - strlen(url->topic)), url->path, url->topic,
+		 (int)getpid());
 	if (mkdir(temp, 0755) < 0 && errno != EEXIST)
 		rc = -errno;
 	fd = rc < 0 ? -1 : open(temp, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -218,7 +218,8 @@ static int writer_begin(struct pipe_writer *w, const struct bus_conf *conf, stru
 	int rc;
 
 	if (isatty(w->fd))
-		return err_set(err, -EINVAL, "stdout is a terminal, and Avro is not for eyes: pipe it "
+		return err_set(err, -EINVAL,
+			       "stdout is a terminal, and Avro is not for eyes: pipe it "
 			       "into a program or a file, or give --out");
 	if (fstat(w->fd, &st) < 0)
 		return err_set(err, -errno, "stdout: %s", strerror(errno));
@@ -306,6 +307,7 @@ static int take_header(struct pipe_reader *r)
 {
 	struct slice bytes = buf_slice(&r->bytes);
 	struct slice text = bytes;
+	struct err err = { "" };
 	char *copy;
 	int rc;
 
@@ -313,11 +315,13 @@ static int take_header(struct pipe_reader *r)
 		text = slice_skip(text, 1);
 	if (text.len && (text.ptr[0] == '{' || text.ptr[0] == '['))
 		return fail(r, -EBADMSG, "stdin is JSON: pipe it through `collect --stdin` first");
-	rc = block_parse_header(bytes, &r->header, &r->err);
+	if (!text.len && !r->has_ended)
+		return -EAGAIN;
+	rc = block_parse_header(bytes, &r->header, &err);
 	if (rc == -EAGAIN && r->has_ended)
 		return fail(r, -EBADMSG, "stdin: the Avro stream ends within its header");
 	if (rc == -EBADMSG)
-		return fail(r, rc, "stdin is no Avro stream");
+		return fail(r, rc, "stdin: %s", err.text);
 	if (rc < 0)
 		return rc;
 	copy = malloc(r->header.schema_text.len);
@@ -335,8 +339,8 @@ static int take_header(struct pipe_reader *r)
 	return 0;
 }
 
-/* 1: r->datums is a block, or *record is what is left of a damaged one (r->datums is empty); 0: more
- * bytes are needed; -ENODATA: the end. */
+/* 1: r->datums is a block, or *record is what is left of a damaged one (r->datums is empty); 0:
+ * more bytes are needed; -ENODATA: the end. */
 static int take_block(struct pipe_reader *r, size_t *need, struct bus_record *record)
 {
 	struct slice rest = slice_skip(buf_slice(&r->bytes), r->used);
@@ -347,8 +351,10 @@ static int take_block(struct pipe_reader *r, size_t *need, struct bus_record *re
 		return -ENODATA;
 	rc = block_parse_frame(rest, r->header.sync, &frame, need);
 	if (rc == -EAGAIN && r->has_ended)
-		return fail(r, -EBADMSG, "stdin: the Avro stream is cut short after record %lld: the "
-			    "program before ended in the middle", (long long)r->offset);
+		return fail(r, -EBADMSG,
+			    "stdin: the Avro stream is cut short after record %lld: the "
+			    "program before ended in the middle",
+			    (long long)r->offset);
 	if (rc == -EAGAIN)
 		return 0;
 	if (rc < 0)

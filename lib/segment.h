@@ -123,17 +123,17 @@ struct segment_map {
 	size_t count;
 	size_t cap;
 };
-/* Cuts [pos, limit) into runs. After something damaged the next block is found by the sync bytes. */
+/* Cuts [pos, limit) into runs. Behind damage the next block is found by the sync bytes. */
 MUST_CHECK int segment_scan(const struct segment *segment, struct segment_checker *checker,
 			    int64_t pos, int64_t limit, struct segment_map *map);
-/* Gives the runs their offsets: the first begins at `offset`, the last ends at `end`. What is lost is
- * end - offset - what is good. Where several damaged places share a loss that cannot be told
+/* Gives the runs their offsets: the first begins at `offset`, the last ends at `end`. What is lost
+ * is end - offset - what is good. Where several damaged places share a loss that cannot be told
  * apart, they and all between become one run. -EBADMSG: more good records than offsets. */
 MUST_CHECK int segment_settle(struct segment_map *map, int64_t offset, int64_t end);
 void segment_map_reset(struct segment_map *map);
 
-/* The position of the block that holds `offset`, by the counts in the frames; *offset becomes that of
- * the block's first record. The counts up to limit must come to `end`, else -EBADMSG. */
+/* The position of the block that holds `offset`, by the counts in the frames; *offset becomes that
+ * of the block's first record. The counts up to limit must come to `end`, else -EBADMSG. */
 MUST_CHECK int segment_hop(const struct segment *segment, struct segment_window *window,
 			   int64_t limit, int64_t end, int64_t *offset, int64_t *pos);
 

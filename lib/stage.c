@@ -53,7 +53,7 @@ struct stage {
 	_Atomic uint64_t durable;
 	_Atomic int64_t pending_bytes;  /* released, not durable */
 	_Atomic int error;
-	_Atomic(const char *) text;     /* into texts: a ring, so that a reader of one is not raced */
+	_Atomic(const char *) text;     /* into texts, a ring: a reader of one is not raced */
 };
 
 static int64_t now_ms(void)

@@ -11,14 +11,15 @@
 
 #define SYNC "0123456789abcdef"
 
-static const enum block_codec codecs[] = { BLOCK_NULL, BLOCK_DEFLATE, BLOCK_ZSTANDARD, BLOCK_SNAPPY };
+static const enum block_codec codecs[] = {BLOCK_NULL, BLOCK_DEFLATE, BLOCK_ZSTANDARD, BLOCK_SNAPPY};
 
 /* A copy that ends at a page nobody may read. */
 static char *at_guard(struct slice bytes)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
 	size_t size = (bytes.len + page - 1) / page * page;
-	char *map = mmap(NULL, size + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *map =
+	    mmap(NULL, size + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (map == MAP_FAILED || mprotect(map + size, page, PROT_NONE) < 0)
 		abort();
@@ -89,8 +90,9 @@ static void test_frame_cuts(struct tap *tap)
 		char *at = at_guard((struct slice){ out.ptr, len });
 		size_t need = 0;
 
-		wrong += block_parse_frame((struct slice){ at, len }, SYNC, &frame, &need) != -EAGAIN ||
-			 need <= len || need > out.len;
+		wrong +=
+		    block_parse_frame((struct slice){at, len}, SYNC, &frame, &need) != -EAGAIN ||
+		    need <= len || need > out.len;
 		at_guard_close(at, len);
 	}
 	OK(tap, wrong == 0, "a frame that is cut asks for more");
@@ -123,12 +125,13 @@ static void test_flips(struct tap *tap)
 			struct slice back;
 
 			at[bit / 8] ^= (char)(1 << bit % 8);
-			through += block_unpack(coder, (struct slice){ at, frame.packed.len }, &back) ==
-				   0 && !slice_eq(back, buf_slice(&raw));
+			through +=
+			    block_unpack(coder, (struct slice){at, frame.packed.len}, &back) == 0 &&
+			    !slice_eq(back, buf_slice(&raw));
 			at_guard_close(at, frame.packed.len);
 		}
-		OK(tap, through == 0, "%s: %d flips, %d wrong bytes", block_codec_name(checked[c]), flips,
-		   through);
+		OK(tap, through == 0, "%s: %d flips, %d wrong bytes", block_codec_name(checked[c]),
+		   flips, through);
 		buf_close(&raw);
 		buf_close(&out);
 		block_coder_close(coder);
@@ -142,16 +145,17 @@ static void test_frames(struct tap *tap)
 		int rc;
 		const char *what;
 	} cases[] = {
-		{ SLICE("\x02\x00" SYNC), 0, "one record of no bytes" },
-		{ SLICE("\x01\x00" SYNC), -EBADMSG, "a negative count" },
-		{ SLICE("\x02\x01" SYNC), -EBADMSG, "a negative size" },
-		{ SLICE("\x02\x80\x80\x80\x80\x80\x80\x80\x80\x80\x02"), -EBADMSG, "over 64 bits" },
-		{ SLICE("\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"), -EAGAIN, "the lowest count, cut" },
-		{ SLICE("\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x00" SYNC), -EBADMSG, "the lowest count" },
-		{ SLICE("\x02\x80\x80\x80\x40"), -EBADMSG, "a size over the limit" },
-		{ SLICE("\x80\x80\x80\x40\x00"), -EBADMSG, "a count over the limit" },
-		{ SLICE("\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"),
-		  -EBADMSG, "zeros" },
+	    {SLICE("\x02\x00" SYNC), 0, "one record of no bytes"},
+	    {SLICE("\x01\x00" SYNC), -EBADMSG, "a negative count"},
+	    {SLICE("\x02\x01" SYNC), -EBADMSG, "a negative size"},
+	    {SLICE("\x02\x80\x80\x80\x80\x80\x80\x80\x80\x80\x02"), -EBADMSG, "over 64 bits"},
+	    {SLICE("\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"), -EAGAIN, "the lowest count, cut"},
+	    {SLICE("\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x00" SYNC), -EBADMSG,
+	     "the lowest count"},
+	    {SLICE("\x02\x80\x80\x80\x40"), -EBADMSG, "a size over the limit"},
+	    {SLICE("\x80\x80\x80\x40\x00"), -EBADMSG, "a count over the limit"},
+	    {SLICE("\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"),
+	     -EBADMSG, "zeros"},
 	};
 	struct block_frame frame;
 
@@ -220,14 +224,25 @@ static void test_header(struct tap *tap)
 	buf_close(&out);
 	OK(tap, block_parse_header(SLICE("PK\3\4"), &header, &err) == -EBADMSG, "%s", err.text);
 	err.text[0] = '\0';
-	OK(tap, block_parse_header(SLICE("Obj\1\x02\x14" "avro.codec\x06lzo\x00" SYNC), &header, &err) ==
-	   -EBADMSG, "no schema: %s", err.text);
+	OK(tap,
+	   block_parse_header(SLICE("Obj\1\x02\x14"
+				    "avro.codec\x06lzo\x00" SYNC),
+			      &header, &err) == -EBADMSG,
+	   "no schema: %s", err.text);
 	err.text[0] = '\0';
-	OK(tap, block_parse_header(SLICE("Obj\1\x04\x16" "avro.schema\x02x\x14" "avro.codec\x06lzo\x00" SYNC),
-				   &header, &err) == -EBADMSG, "%s", err.text);
+	OK(tap,
+	   block_parse_header(SLICE("Obj\1\x04\x16"
+				    "avro.schema\x02x\x14"
+				    "avro.codec\x06lzo\x00" SYNC),
+			      &header, &err) == -EBADMSG,
+	   "%s", err.text);
 	/* Without a codec it is null; a map may come in parts with their sizes. */
-	OK(tap, block_parse_header(SLICE("Obj\1\x01\x1c\x16" "avro.schema\x02x\x00" SYNC), &header, NULL) ==
-	   0 && header.codec == BLOCK_NULL, "a map in sized parts");
+	OK(tap,
+	   block_parse_header(SLICE("Obj\1\x01\x1c\x16"
+				    "avro.schema\x02x\x00" SYNC),
+			      &header, NULL) == 0 &&
+	       header.codec == BLOCK_NULL,
+	   "a map in sized parts");
 }
 
 int main(void)

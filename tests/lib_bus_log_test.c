@@ -224,8 +224,10 @@ static void test_writers(struct rig *rig)
 	struct bus *bus = open_bus(rig, BUS_WRITE, &conf), *other;
 	char pid[16];
 
-	OK(rig->tap, bus_open(&other, rig->url, BUS_WRITE, &conf, &err) == -EBUSY, "a second writer: "
-	   "%s", err.text);
+	OK(rig->tap, bus_open(&other, rig->url, BUS_WRITE, &conf, &err) == -EBUSY,
+	   "a second writer: "
+	   "%s",
+	   err.text);
 	snprintf(pid, sizeof(pid), "%d", (int)getpid());
 	OK(rig->tap, strstr(err.text, pid), "says who holds it");
 	bus_close(bus);
@@ -242,7 +244,8 @@ static void test_writers(struct rig *rig)
 	OK(rig->tap, read_all(rig, NULL).good == 20, "both are read");
 	OK(rig->tap, read_all(&two, NULL).good == 10, "and one alone");
 	OK(rig->tap, bus_open(&bus, "log:x", BUS_READ, &conf, &err) == -EINVAL, "no topic");
-	OK(rig->tap, bus_open(&bus, "log:a/b?x=1", BUS_READ, &conf, &err) == -EINVAL, "unknown query");
+	OK(rig->tap, bus_open(&bus, "log:a/b?x=1", BUS_READ, &conf, &err) == -EINVAL,
+	   "unknown query");
 }
 
 static void test_release(struct rig *rig)
@@ -254,8 +257,9 @@ static void test_release(struct rig *rig)
 	char *big = calloc(1, BUS_RECORD_MAX + 1);
 	int rc = 0, n;
 
-	OK(rig->tap, bus_write(bus, 0, SLICE(""), (struct slice){ big, BUS_RECORD_MAX + 1 }, NULL) ==
-	   -ENOSPC, "a value over the limit");
+	OK(rig->tap,
+	   bus_write(bus, 0, SLICE(""), (struct slice){big, BUS_RECORD_MAX + 1}, NULL) == -ENOSPC,
+	   "a value over the limit");
 	free(big);
 	for (n = 0; rc == 0; n++)
 		rc = bus_write(bus, 0, SLICE(""), log_record(rig->schema, n, &rig->datum), NULL);
@@ -313,7 +317,7 @@ static void test_follow(struct rig *rig)
 static void test_retention(struct rig *rig)
 {
 	int64_t start = 0, first, end;
-	struct bus_conf conf = { .schema = rig->schema, .segment_bytes = 2000, .retain_bytes = 6000 };
+	struct bus_conf conf = {.schema = rig->schema, .segment_bytes = 2000, .retain_bytes = 6000};
 	struct bus_conf slow = { .schema = rig->schema, .start = start_at, .start_ctx = &start };
 	struct bus *bus = open_bus(rig, BUS_WRITE, &conf);
 	struct bus *lagging, *strict;
@@ -464,7 +468,8 @@ static void test_cuts(struct rig *rig, bool with_head)
 		if (with_head)
 			spill(head, buf_slice(&head_bytes));
 		seen = read_all(rig, NULL);
-		if (seen.rc != -ENODATA || seen.wrong || seen.jumps || seen.good + seen.lost != seen.next ||
+		if (seen.rc != -ENODATA || seen.wrong || seen.jumps ||
+		    seen.good + seen.lost != seen.next ||
 		    (with_head ? seen.next != 27 : seen.lost != 0 || seen.next >= 27))
 			bad_read++;
 		if (len % 11)
@@ -543,8 +548,10 @@ static void test_promised(struct rig *rig)
 	OK(rig->tap, put(rig, bus, 0, 27, 3, 3) == 0, "written on");
 	bus_close(bus);
 	seen = read_all(rig, NULL);
-	OK(rig->tap, seen.next == 30 && seen.good == 27 && seen.lost == 3, "3 lost, none twice: next %d "
-	   "good %d lost %d", (int)seen.next, (int)seen.good, (int)seen.lost);
+	OK(rig->tap, seen.next == 30 && seen.good == 27 && seen.lost == 3,
+	   "3 lost, none twice: next %d "
+	   "good %d lost %d",
+	   (int)seen.next, (int)seen.good, (int)seen.lost);
 	unlink(paths[1]);
 	seen = read_all(rig, NULL);
 	OK(rig->tap, seen.next == 30 && seen.lost > 3 && !seen.jumps && !seen.wrong,
@@ -602,16 +609,16 @@ static void test_murmur2(struct tap *tap)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		int32_t want = (int32_t)((cases[i].hash & 0x7fffffff) % 1000003);
 
-		OK(tap, bus_partition_of(slice_from(cases[i].key), 1000003) == want, "murmur2 of %s",
-		   cases[i].key);
+		OK(tap, bus_partition_of(slice_from(cases[i].key), 1000003) == want,
+		   "murmur2 of %s", cases[i].key);
 	}
 }
 
 int main(void)
 {
 	static void (*const tests[])(struct rig *) = {
-		test_partitions, test_start, test_writers, test_release, test_follow, test_retention,
-		test_schemas, test_promised, test_read_only, test_no_topic,
+	    test_partitions, test_start,   test_writers,  test_release,   test_follow,
+	    test_retention,  test_schemas, test_promised, test_read_only, test_no_topic,
 	};
 	struct tap tap = { 0 };
 	struct rig rig;

@@ -2,18 +2,19 @@
  *
  *      LD_PRELOAD=build/test/preload_fault.so FAULT=CALL:ACTION:PATH:FROM[:TO][,...] PROGRAM ..
  *
- *      CALL    write (also pwrite, writev, pwritev), sync (fsync, fdatasync), fdatasync, fsync, rename
- *              (renameat, renameat2), link, unlink, open, truncate (ftruncate), mkdir, read (pread)
+ *      CALL    write (also pwrite, writev, pwritev), sync (fsync, fdatasync), fdatasync, fsync,
+ *              rename (renameat, renameat2), link, unlink, open, truncate (ftruncate), mkdir,
+ *              read (pread)
  *      ACTION  an errno's name (ENOSPC, EIO, EACCES, ..): the call fails and does nothing
  *              short      a write of half the bytes
  *              kill       the process dies (SIGKILL) before the call; kill_after: behind it
  *              torn       half of a write's bytes, then SIGKILL
  *      PATH    substring of the file's path (a rename's old or new one); empty: any
- *      FROM    the first call that it holds for, counted from 1 among those that CALL and PATH match
+ *      FROM    the first call that it holds for, counted from 1 among those that match CALL, PATH
  *      TO      the last one; left out: FROM; -: no end
  *
- * FAULT_IF=FILE: rules hold (and calls are counted) only while FILE exists, so that a disk can get full, and
- * be emptied, under a running program.
+ * FAULT_IF=FILE: rules hold (and calls are counted) only while FILE exists, so that a disk can get
+ * full, and be emptied, under a running program.
  */
 // SPDX-License-Identifier: Apache-2.0
 #include <dlfcn.h>
@@ -113,7 +114,8 @@ static void *real(const char *name)
 }
 
 /* ISO C has no cast from an object's pointer to a function's. */
-#define REAL(type, name) ((union { void *object; __typeof__(type) function; }){ .object = real(name) }.function)
+#define REAL(type, name) \
+	((union { void *object; __typeof__(type) function; }){ .object = real(name) }.function)
 
 static void die(void)
 {
@@ -251,9 +253,9 @@ DECLARE(ssize_t, writev, int fd, const struct iovec *parts, int count)
 DECLARE(ssize_t, pwritev, int fd, const struct iovec *parts, int count, off_t at)
 {
 	struct rule *rule = match_fd("write", fd);
-	ssize_t n = fails(rule) ? -1 :
-		REAL(ssize_t (*)(int, const struct iovec *, int, off_t), "pwritev")(fd, parts, count,
-										     at);
+	ssize_t n = fails(rule) ? -1
+				: REAL(ssize_t(*)(int, const struct iovec *, int, off_t),
+				       "pwritev")(fd, parts, count, at);
 
 	after(rule);
 	return n;
@@ -263,8 +265,9 @@ DECLARE(ssize_t, pread, int fd, void *bytes, size_t len, off_t at)
 {
 	struct rule *rule = match_fd("read", fd);
 
-	return fails(rule) ? -1 :
-		REAL(ssize_t (*)(int, void *, size_t, off_t), "pread")(fd, bytes, cut(rule, len), at);
+	return fails(rule) ? -1
+			   : REAL(ssize_t(*)(int, void *, size_t, off_t),
+				  "pread")(fd, bytes, cut(rule, len), at);
 }
 
 DECLARE(ssize_t, read, int fd, void *bytes, size_t len)
@@ -315,15 +318,16 @@ DECLARE(int, rename, const char *from, const char *to)
 DECLARE(int, renameat, int from_fd, const char *from, int to_fd, const char *to)
 {
 	struct rule *rule = match_at("rename", from_fd, from, to);
-	int rc = fails(rule) ? -1 :
-		REAL(int (*)(int, const char *, int, const char *), "renameat")(from_fd, from, to_fd,
-										 to);
+	int rc = fails(rule) ? -1
+			     : REAL(int (*)(int, const char *, int, const char *),
+				    "renameat")(from_fd, from, to_fd, to);
 
 	after(rule);
 	return rc;
 }
 
-DECLARE(int, renameat2, int from_fd, const char *from, int to_fd, const char *to, unsigned int flags)
+DECLARE(int, renameat2, int from_fd, const char *from, int to_fd, const char *to,
+	unsigned int flags)
 {
 	struct rule *rule = match_at("rename", from_fd, from, to);
 	int rc = fails(rule) ? -1 :
@@ -355,7 +359,8 @@ DECLARE(int, unlink, const char *path)
 DECLARE(int, unlinkat, int fd, const char *path, int flags)
 {
 	struct rule *rule = match_at("unlink", fd, path, NULL);
-	int rc = fails(rule) ? -1 : REAL(int (*)(int, const char *, int), "unlinkat")(fd, path, flags);
+	int rc =
+	    fails(rule) ? -1 : REAL(int (*)(int, const char *, int), "unlinkat")(fd, path, flags);
 
 	after(rule);
 	return rc;

@@ -1,12 +1,12 @@
 /* tool_log - a writer and a reader of self-proving records, to be killed and to be lied to
  *
- *      tool_log write URL COUNT [SEGMENT_BYTES]    appends records numbered by their offset, from the
- *                                                  log's end on; "acked N" for each rise of what is
- *                                                  durable, "error RC words" when the error changes;
- *                                                  COUNT 0: for ever
- *      tool_log read URL                           to the end; "lost OFFSET COUNT why", "wrong OFFSET",
- *                                                  "end OFFSET"
- *      tool_log follow URL COUNT                   "got OFFSET" for each until COUNT
+ *      tool_log write URL COUNT [SEGMENT_BYTES]
+ *              appends records numbered by their offset, from the log's end on; "acked N" for each
+ *              rise of what is durable, "error RC words" when the error changes; COUNT 0: for ever
+ *      tool_log read URL
+ *              to the end; "lost OFFSET COUNT why", "wrong OFFSET", "jump A to B", "end OFFSET"
+ *      tool_log follow URL COUNT
+ *              "got OFFSET" for each until COUNT
  */
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
@@ -110,8 +110,8 @@ static int read_all(const char *url, bool until_end, int64_t count)
 			say("jump %lld to %lld\n", (long long)next, (long long)record.offset);
 		next = record.offset + record.count;
 		if (!record.fields)
-			say("lost %lld %lld %s\n", (long long)record.offset, (long long)record.count,
-			    record.why);
+			say("lost %lld %lld %s\n", (long long)record.offset,
+			    (long long)record.count, record.why);
 		else if (!log_record_is(&record, record.offset))
 			say("wrong %lld\n", (long long)record.offset);
 		if (!until_end)
@@ -134,6 +134,7 @@ int main(int argc, char **argv)
 		return read_all(argv[2], true, 0);
 	if (argc == 4 && strcmp(argv[1], "follow") == 0)
 		return read_all(argv[2], false, strtoll(argv[3], NULL, 10));
-	fprintf(stderr, "usage: tool_log write URL COUNT [SEGMENT_BYTES] | read URL | follow URL N\n");
+	fprintf(stderr,
+		"usage: tool_log write URL COUNT [SEGMENT_BYTES] | read URL | follow URL N\n");
 	return 64;
 }
