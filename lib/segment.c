@@ -222,6 +222,7 @@ int segment_create(struct segment *segment, int dirfd, int64_t base,
 		return -ENOMEM;
 	}
 	segment->header_size = (int64_t)segment->header.len;
+	segment->schema_text = block_header_meta(buf_slice(&segment->header), "avro.schema");
 	segment_print_name(base, name);
 	segment->fd = openat(dirfd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 	rc = segment->fd < 0 ? -errno : write_all(segment->fd, buf_slice(&segment->header), 0);
