@@ -27,7 +27,6 @@ struct part {
 	bool owned;
 	int64_t position;       /* next offset to be read; BUS_OFFSET_FIRST; INT64_MAX: END */
 	int64_t first, end;     /* until_end: what was kept when reading began */
-	int64_t damaged;        /* from here on nothing could be read; -1: all is well */
 };
 
 struct reader {
@@ -35,7 +34,6 @@ struct reader {
 	struct kafka_schemas *schemas;
 	struct value *fields;
 	rd_kafka_message_t *message;            /* the one that the caller looks at */
-	rd_kafka_message_t *held;               /* the one after a damaged run */
 	bool is_group;
 	bool began;                             /* assigned or subscribed */
 	bool assigned;                          /* a group: had its first assignment */
@@ -91,7 +89,6 @@ static int choose_starts(struct reader *r, rd_kafka_topic_partition_list_t *list
 		list->elems[i].offset = at;
 		r->parts[p].owned = true;
 		r->parts[p].position = at;
-		r->parts[p].damaged = -1;
 		/* END is behind whatever the end was. */
 		if (at == BUS_OFFSET_END)
 			r->parts[p].position = INT64_MAX;
@@ -267,7 +264,7 @@ static int check_growth(struct reader *r)
 	int before = atomic_load(&r->k.partitions);
 	struct err err = { "" };
 
-	if (now < r->growth_due || r->is_group || r->k.conf->assign)
+	if (!r->began || now < r->growth_due || r->is_group || r->k.conf->assign)
 		return 0;
 	r->growth_due = now + GROWTH_MS;
 	if (kafka_ask_topic(&r->k, &err) == 1 && atomic_load(&r->k.partitions) > before)
@@ -340,41 +337,16 @@ static void decode(struct reader *r, struct slice value, struct bus_record *reco
 	record->why = NULL;
 }
 
-/* A run of offsets that could not be told apart: the batch failed its checksum. */
-static int give_damaged(struct reader *r, int32_t partition, int64_t next,
-			struct bus_record *record)
-{
-	struct part *part = &r->parts[partition];
-
-	*record = (struct bus_record){
-		.partition = partition,
-		.offset = part->damaged,
-		.count = next - part->damaged,
-		.key = { "", 0 },
-		.raw = { "", 0 },
-		.why = "a batch failed its checksum",
-	};
-	part->damaged = -1;
-	part->position = next;
-	return 1;
-}
-
 static int take_record(struct reader *r, rd_kafka_message_t *m, struct bus_record *record)
 {
 	struct part *part = &r->parts[m->partition];
-	bool is_late = part->owned && r->k.conf->until_end && m->offset >= part->end;
 
-	if (!part->owned || (is_late && (part->damaged < 0 || part->damaged >= part->end))) {
-		if (is_late)
+	if (!part->owned || (r->k.conf->until_end && m->offset >= part->end)) {
+		if (part->owned)
 			part->position = m->offset;
 		rd_kafka_message_destroy(m);
 		return 0;
 	}
-	if (part->damaged >= 0 && m->offset > part->damaged) {
-		r->held = m;
-		return give_damaged(r, m->partition, m->offset, record);
-	}
-	part->damaged = -1;
 	part->position = m->offset + 1;
 	record->partition = m->partition;
 	record->offset = m->offset;
@@ -385,30 +357,21 @@ static int take_record(struct reader *r, rd_kafka_message_t *m, struct bus_recor
 	return 1;
 }
 
-/* 1: *record is set (a damaged run that ends here). 0: go on. */
-static int take_event(struct reader *r, const rd_kafka_message_t *m, struct bus_record *record)
+static int take_event(struct reader *r, const rd_kafka_message_t *m)
 {
 	bool is_ours = m->rkt && m->partition >= 0 && m->partition < BUS_PARTITIONS_MAX;
 	struct part *part = is_ours ? &r->parts[m->partition] : NULL;
 
 	switch (m->err) {
 	case RD_KAFKA_RESP_ERR__PARTITION_EOF:
-		if (!is_ours || !part->owned)
-			return 0;
-		if (part->damaged >= 0 && m->offset > part->damaged)
-			return give_damaged(r, m->partition, m->offset, record);
-		part->position = m->offset;
+		if (is_ours && part->owned)
+			part->position = m->offset;
 		return 0;
 	case RD_KAFKA_RESP_ERR__BAD_MSG:
 	case RD_KAFKA_RESP_ERR__BAD_COMPRESSION:
-		if (!is_ours)
-			return 0;
-		if (part->damaged < 0)
-			part->damaged = part->position >= 0 && part->position < INT64_MAX ?
-					part->position : m->offset;
-		log_words(r->k.conf->log, LOG_LEVEL_ERROR, "damaged", "%s/%d: %s", r->k.topic,
-			  m->partition, rd_kafka_message_errstr(m));
-		return 0;
+		/* librdkafka asks for the same offset again for ever, and passes over nothing. */
+		return kafka_fail(&r->k, -EBADMSG, "%s/%d: damaged in the broker: %.160s",
+				  r->k.topic, m->partition, rd_kafka_message_errstr(m));
 	case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
 	case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
 		return is_ours ? fail_range(r, m->partition) : 0;
@@ -434,7 +397,7 @@ static int take(struct reader *r, rd_kafka_message_t *m, struct bus_record *reco
 	if (m->err == RD_KAFKA_RESP_ERR_NO_ERROR && m->partition >= 0 &&
 	    m->partition < BUS_PARTITIONS_MAX)
 		return take_record(r, m, record);
-	rc = take_event(r, m, record);
+	rc = take_event(r, m);
 	rd_kafka_message_destroy(m);
 	return rc;
 }
@@ -453,13 +416,12 @@ static int reader_next(struct bus *bus, struct bus_record *record, int timeout_m
 			nudge(r);
 	}
 	while (rc == 0) {
-		if (r->k.conf->until_end && r->began && at_end(r) && !r->held)
+		if (r->k.conf->until_end && r->began && at_end(r))
 			return -ENODATA;
-		m = r->held;
-		r->held = NULL;
-		if (!m && (r->began || (rc = begin(r)) == 1))
+		m = NULL;
+		if (r->began || (rc = begin(r)) == 1)
 			m = rd_kafka_consumer_poll(r->k.rk, (int)left);
-		else if (!m && rc == 0)
+		else if (rc == 0)
 			rd_kafka_poll(r->k.rk, left > 100 ? 100 : (int)left);
 		if (rc < 0)
 			return rc;
@@ -532,8 +494,6 @@ static void reader_close(struct bus *bus)
 
 	if (r->message)
 		rd_kafka_message_destroy(r->message);
-	if (r->held)
-		rd_kafka_message_destroy(r->held);
 	if (r->queue)
 		rd_kafka_queue_destroy(r->queue);
 	/* A group is left in order, so that the others need not wait for a timeout. */
