@@ -31,7 +31,7 @@ struct arguments {
 	int argc;
 	char *argv[ARGS_MAX];
 	const char *config;     /* the file in force; NULL: none was named and none is here */
-	bool is_named;          /* it stands in the arguments */
+	char added[40];         /* the argument that we add */
 };
 
 static const struct log own_log = { .program = "millrace", .level = LOG_LEVEL_INFO, .fd = 2 };
@@ -39,9 +39,7 @@ static const struct log own_log = { .program = "millrace", .level = LOG_LEVEL_IN
 /* The arguments of a command, with --config millrace.yaml where that is here and none is named. */
 static void take_arguments(struct arguments *args, int argc, char **argv)
 {
-	static char flag[] = "--config", file[] = SETTINGS_FILE;
-
-	for (; args->argc < argc && args->argc < ARGS_MAX - 3; args->argc++) {
+	for (; args->argc < argc && args->argc < ARGS_MAX - 2; args->argc++) {
 		char *arg = argv[args->argc];
 
 		args->argv[args->argc] = arg;
@@ -50,14 +48,13 @@ static void take_arguments(struct arguments *args, int argc, char **argv)
 		else if (strcmp(arg, "--config") == 0 && args->argc + 1 < argc)
 			args->config = argv[args->argc + 1];
 	}
-	args->is_named = args->config != NULL;
-	if (args->is_named || access(SETTINGS_FILE, F_OK) < 0)
+	if (args->config || access(SETTINGS_FILE, F_OK) < 0)
 		return;
 	for (int i = args->argc - 1; i > 0; i--)
-		args->argv[i + 2] = args->argv[i];
-	args->argv[1] = flag;
-	args->argv[2] = file;
-	args->argc += 2;
+		args->argv[i + 1] = args->argv[i];
+	snprintf(args->added, sizeof(args->added), "--config=" SETTINGS_FILE);
+	args->argv[1] = args->added;
+	args->argc++;
 	args->config = SETTINGS_FILE;
 }
 
@@ -205,12 +202,10 @@ static int run_demo(int argc, char **argv)
 	struct demo_conf conf = { 0 };
 	struct err err = { "" };
 	struct opt_set *set = opt_main(&demo_program, &conf, argc, argv, NULL);
-	const char *name = getenv("_");
 	int rc;
 
-	/* The shell says how we were called; else there is only our name. */
-	rc = demo_run(&conf, name && strstr(name, "millrace") ? name : "millrace", print_line, NULL,
-		      &err);
+	/* main() passed on what follows our own name: the name is before it. */
+	rc = demo_run(&conf, argv[-1], print_line, NULL, &err);
 	opt_close(set);
 	return rc ? finish(rc, &err) : EX_OK;
 }

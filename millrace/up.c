@@ -19,6 +19,7 @@ enum { UP_STAGE_COLLECT, UP_STAGE_ENRICH, UP_STAGE_READERS };
 
 struct up {
 	const char *config, *data;
+	const char *locked;             /* the data directory that is ours */
 	const struct log *log;
 };
 
@@ -96,7 +97,11 @@ static int make_plan(void *ctx, struct supervise_plan *plan, struct err *err)
 
 	if (rc)
 		return rc;
-	rc = plan_stream(settings, plan);
+	if (strcmp(settings->data, up->locked) != 0)
+		rc = err_set(err, -EINVAL, "%s: another data directory needs a stop and a start",
+			     settings->config);
+	if (!rc)
+		rc = plan_stream(settings, plan);
 	for (int i = 0; i < settings->destination_count && !rc; i++)
 		rc = plan_sink(settings, i, plan);
 	settings_close(settings);
@@ -143,6 +148,7 @@ int up_run(const struct up_conf *conf, const char *config, const struct log *log
 	log_open(log, settings);
 	up.config = settings->config;
 	up.data = conf->data ? settings->data : NULL;
+	up.locked = settings->data;
 	supervise.ctx = &up;
 	supervise.bin = bin;
 	supervise.dir = settings->dir;

@@ -1,0 +1,16 @@
+# All programs in one image; each container runs one of them. Not run where it was written: there
+# was no Docker.
+FROM debian:12 AS build
+WORKDIR /millrace
+COPY . .
+RUN .ci/install build && make && make install DESTDIR=/image
+
+FROM debian:12-slim
+RUN apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+      librdkafka1 libhttp-parser2.9 libavro23 libyaml-0-2 libzstd1 libsnappy1v5 libxxhash0 libssl3 \
+      libcurl4 zlib1g ca-certificates && rm -rf /var/lib/apt/lists/* && useradd -r -m -d /var/lib/millrace millrace
+COPY --from=build /image/ /
+USER millrace
+WORKDIR /var/lib/millrace
+STOPSIGNAL SIGTERM
+CMD ["millrace", "--help"]
