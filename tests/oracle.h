@@ -58,7 +58,7 @@ static inline avro_value_t oracle_leaf(const struct oracle *oracle, const char *
 static inline void oracle_set(const struct oracle *oracle, const struct schema_field *field,
 			      const struct value *value)
 {
-	avro_value_t at = oracle_leaf(oracle, field->name), branch;
+	avro_value_t at = oracle_leaf(oracle, field->name), branch = at;
 	int rc = 0;
 
 	if (field->nullable) {
@@ -95,7 +95,7 @@ static inline void oracle_set(const struct oracle *oracle, const struct schema_f
 
 static inline struct value oracle_get(const struct oracle *oracle, const struct schema_field *field)
 {
-	avro_value_t at = oracle_leaf(oracle, field->name), branch;
+	avro_value_t at = oracle_leaf(oracle, field->name), branch = at;
 	struct value value = { .is_set = true };
 	int rc = 0, num = 0, which = 0;
 	float single = 0;
