@@ -179,6 +179,7 @@ def resolution(old, topic, rounds):
     stream = io.BytesIO(write(avro.parse_schema(writer), flats))
     datums, wanted = stream.getvalue(), []
     kinds = {n: (k, s) for n, k, _, s in leaves(reader)}
+    writer, reader = avro.parse_schema(writer), avro.parse_schema(reader)
     while stream.tell() < len(datums):
         wanted.append(to_tool(flatten(fastavro.schemaless_reader(stream, writer, reader)), kinds))
     got = tool("decode", old, new, data=datums)
