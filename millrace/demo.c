@@ -289,7 +289,8 @@ static int history(struct demo *demo, struct err *err)
 	}
 	if ((rc = make_history(demo, true, err)) < 0)
 		return rc;
-	return demo_file_write_truth(demo->conf->dir, &demo->shop_conf, shop_truth(demo->shop), err);
+	return demo_file_write_truth(demo->conf->dir, &demo->shop_conf, shop_truth(demo->shop),
+				     err);
 }
 
 static void show_places(const struct demo *demo)
@@ -309,8 +310,8 @@ static void show_places(const struct demo *demo)
 	say(demo, "  %s query trend --config %s --event 'Order Completed' --last 30d", program,
 	    config);
 	say(demo, "  %s query trend --config %s --event 'Product Viewed' \\\n      --event "
-	    "'Product Added' --event 'Checkout Started' --event 'Order Completed' --last 7d", program,
-	    config);
+	    "'Product Added' --event 'Checkout Started' --event 'Order Completed' --last 7d",
+	    program, config);
 	demo->say(demo->ctx, "");
 }
 
@@ -335,7 +336,8 @@ static int live(struct demo *demo, struct err *err)
 		if (when_monotonic_ms() < line_ms)
 			continue;
 		line_ms += DEMO_LINE_MS;
-		say(demo, "live: %llu events; %llu visitors and %llu orders since the history began",
+		say(demo, "live: %llu events; %llu visitors and %llu orders since the history "
+		    "began",
 		    (unsigned long long)(demo_post_sent(demo->post) - before),
 		    (unsigned long long)truth->visitors,
 		    (unsigned long long)truth->total[SHOP_KIND_ORDERED]);

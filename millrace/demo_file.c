@@ -69,7 +69,8 @@ int demo_file_read(const char *dir, struct shop_conf *conf, struct err *err)
 	if (rc == 0 &&
 	    (json_num(json_get(root, "seed"), &seed) || json_num(json_get(root, "users"), &users) ||
 	     when_parse(json_text(root, "from"), &conf->from_us) ||
-	     when_parse(json_text(root, "to"), &conf->to_us) || users < 1 || users > SHOP_USERS_MAX))
+	     when_parse(json_text(root, "to"), &conf->to_us) || users < 1 ||
+	     users > SHOP_USERS_MAX))
 		rc = -EBADMSG;
 	if (rc == 0) {
 		conf->seed = (uint64_t)seed;

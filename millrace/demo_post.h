@@ -28,7 +28,8 @@ MUST_CHECK int demo_post_open(struct demo_post **postp, const char *url, const c
 			      demo_post_stop_fn *stop, void *ctx, struct err *err);
 void demo_post_close(struct demo_post *post);
 
-/* Where the next message is to be appended; demo_post_add says that it was, and sends a full batch. */
+/* Where the next message is to be appended; demo_post_add says that it was, and sends a batch
+ * that is full. */
 struct buf *demo_post_buf(struct demo_post *post);
 MUST_CHECK int demo_post_add(struct demo_post *post, struct err *err);
 /* Sends what is there. */

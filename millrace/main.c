@@ -80,7 +80,8 @@ static int begin(struct err *err)
 	    (rc = settings_create(".", listen, http, err)) < 0 ||
 	    (rc = settings_open(&settings, SETTINGS_FILE, NULL, NULL, err)) < 0)
 		return rc;
-	printf("There was no " SETTINGS_FILE " here: now there is one, and destinations/files.yaml.\n"
+	printf("There was no " SETTINGS_FILE " here: now there is one, and "
+	       "destinations/files.yaml.\n"
 	       "Write key: %s\n\n"
 	       "  curl -u %s: http://%s/v1/track -d '{\"userId\":\"u1\",\"event\":\"Hello\"}'\n"
 	       "  millrace query trend --event Hello\n\n",
@@ -274,8 +275,9 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < COMMANDS; i++)
 		if (strcmp(commands[i].name, name) == 0)
 			return commands[i].run(argc - 1, argv + 1);
-	log_words(&own_log, LOG_LEVEL_ERROR, "usage", "%s%.40s%swants one of: up, down, query, demo, "
-		  "collect, enrich, aggregate, sink (see millrace --help)", name[0] ? "'" : "", name,
+	log_words(&own_log, LOG_LEVEL_ERROR, "usage", "%s%.40s%swants one of: up, down, query, "
+		  "demo, collect, enrich, aggregate, sink (see millrace --help)",
+		  name[0] ? "'" : "", name,
 		  name[0] ? "' is no command; millrace " : "millrace ");
 	return EX_USAGE;
 }

@@ -75,7 +75,8 @@ static int check_query(void *ctx, struct err *err)
 const struct opt_program query_program = {
 	.name = "query",
 	.summary = "ask aggregate, and print a table",
-	.usage = "  millrace query trend [--event NAME].. [--last 7d] [--unit day] [--measure unique]\n"
+	.usage = "  millrace query trend [--event NAME].. [--last 7d] [--unit day]\n"
+		 "                       [--measure unique]\n"
 		 "  millrace query events",
 	.opts = query_opts,
 	.check = check_query,
@@ -112,7 +113,8 @@ static int check_demo(void *ctx, struct err *err)
 const struct opt_program demo_program = {
 	.name = "demo",
 	.summary = "a simulated shop, sent over HTTP like an SDK's events",
-	.usage = "  millrace demo [--dir DIR] [--rate N] [--days N] [--users N] [--seed N] [--no-live]\n"
+	.usage = "  millrace demo [--dir DIR] [--rate N] [--days N] [--users N]\n"
+		 "                [--seed N] [--no-live]\n"
 		 "  millrace demo --url http://HOST:PORT --key KEY [--dir DIR] ..",
 	.opts = demo_opts,
 	.check = check_demo,

@@ -80,8 +80,8 @@ int pidfile_lock(const char *data, struct err *err)
 	if (fd < 0)
 		return err_set(err, fd, "%s/millrace.pid: %s", data, strerror(-fd));
 	if (lock_patiently(fd) < 0) {
-		rc = err_set(err, -EBUSY, "millrace runs already on %s (pid %d); `millrace down` stops "
-			     "it", data, (int)read_pid(fd));
+		rc = err_set(err, -EBUSY, "millrace runs already on %s (pid %d); `millrace down` "
+			     "stops it", data, (int)read_pid(fd));
 		close(fd);
 		return rc;
 	}

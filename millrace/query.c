@@ -298,7 +298,8 @@ int query_run(const struct query_conf *conf, const char *url, const char *kind, 
 	if (is_trend)
 		rc = query_write_trend(conf, &question, err);
 	else
-		buf_printf(&question, "{\"kind\":\"events\",\"limit\":%lld}", (long long)conf->limit);
+		buf_printf(&question, "{\"kind\":\"events\",\"limit\":%lld}",
+			   (long long)conf->limit);
 	if (is_trend && rc)
 		goto out;
 	if ((rc = client_open(&client, url, NULL, conf->timeout_ms, err)) < 0)

@@ -106,7 +106,7 @@ static int read_places(struct settings *settings, const struct yaml *root, const
 			      : set(&settings->state, "%s/state", settings->data);
 }
 
-/* The first write key in the file, for the words at the start: under `sources` as a list of maps. */
+/* The first write key in the file, for the words at the start. */
 static int read_write_key(struct settings *settings, const struct yaml *root)
 {
 	const struct yaml *sources = yaml_get(root, "sources");
@@ -129,7 +129,8 @@ static bool is_name(const char *name)
 	size_t len = strlen(name);
 
 	return len > 0 && len <= NAME_MAX_LEN && name[0] != '-' &&
-	       strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") == len;
+	       strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+			    "0123456789_-") == len;
 }
 
 static bool is_no(const char *text)
@@ -153,14 +154,16 @@ static int read_destination(struct settings *settings, const char *name, const c
 	if (!type)
 		return err_set(err, -EINVAL, "%s: a destination needs `type: file`", path);
 	if (strcmp(type, "file") != 0)
-		return err_set(err, -EINVAL, "%s: there is no destination of type '%.40s' (there is: "
-			       "file)", path, type);
+		return err_set(err, -EINVAL, "%s: there is no destination of type '%.40s' (there "
+			       "is: file)", path, type);
 	if (is_no(yaml_get_text(root, "enabled")))
 		return 1;
 	if (!where || !where[0])
-		return err_set(err, -EINVAL, "%s: `path:` says in which directory the files go", path);
+		return err_set(err, -EINVAL, "%s: `path:` says in which directory the files go",
+			       path);
 	if (strchr(where, '?'))
-		return err_set(err, -EINVAL, "%s: a path with a question mark cannot be used", path);
+		return err_set(err, -EINVAL, "%s: a path with a question mark cannot be used",
+			       path);
 	if (from && !is_name(from))
 		return err_set(err, -EINVAL, "%s: from: '%.40s' is no topic's name", path, from);
 	if ((rc = set_path(&full, settings->dir, where)) == 0 &&
@@ -187,8 +190,8 @@ static void add_destination(struct settings *settings, const char *file, const s
 		return;
 	snprintf(name, sizeof(name), "%.*s", (int)(len - 5), file);
 	if (len - 5 > NAME_MAX_LEN || !is_name(name)) {
-		log_words(log, LOG_LEVEL_ERROR, "destination", "destinations/%.80s: a name has up to "
-			  "%d letters, digits, - and _", file, NAME_MAX_LEN);
+		log_words(log, LOG_LEVEL_ERROR, "destination", "destinations/%.80s: a name has up "
+			  "to %d letters, digits, - and _", file, NAME_MAX_LEN);
 		return;
 	}
 	if (settings->destination_count == SETTINGS_DESTINATIONS_MAX) {
@@ -303,7 +306,7 @@ static int write_file(const char *dir, const char *name, const struct buf *text,
 static void print_settings(struct buf *out, const char *listen, const char *http, const char *key)
 {
 	buf_printf(out,
-		   "# millrace.yaml - settings of all programs; `man 5 millrace.yaml` explains each.\n"
+		   "# millrace.yaml - settings of all programs; see millrace.yaml(5).\n"
 		   "# Paths are relative to this file. Every key is an option of a program, too.\n"
 		   "\n"
 		   "# Where events travel: log:DIR is a directory of Avro files on this machine,\n"
@@ -327,7 +330,7 @@ static void print_settings(struct buf *out, const char *listen, const char *http
 static void print_destination(struct buf *out)
 {
 	buf_append_text(out,
-			"# destinations/files.yaml - every enriched event into files of JSON lines.\n"
+			"# destinations/files.yaml - every event into files of JSON lines.\n"
 			"type: file\n"
 			"path: out/files\n"
 			"format: jsonl           # or jsonl.gz, avro\n"

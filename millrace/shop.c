@@ -119,7 +119,8 @@ int shop_open(struct shop **shopp, const struct shop_conf *conf, struct err *err
 	struct shop *shop;
 
 	if (conf->users < 1 || conf->users > SHOP_USERS_MAX || conf->to_us <= conf->from_us)
-		return err_set(err, -EINVAL, "a shop needs 1 to %d users, and an end after its start",
+		return err_set(err, -EINVAL, "a shop needs 1 to %d users, and an end after its "
+			       "start",
 			       SHOP_USERS_MAX);
 	shop = calloc(1, sizeof(*shop));
 	if (!shop)

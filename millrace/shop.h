@@ -72,7 +72,8 @@ MUST_CHECK int shop_next(struct shop *shop, int64_t until_us, struct shop_event 
 			 struct buf *json);
 
 /* From now on visitors come so that about `rate` events happen in a second, and think four times
- * as fast, so that the rate is reached after half a minute. salt makes the ids of this run its own. */
+ * as fast, so that the rate is reached after half a minute. salt makes the ids of this run
+ * its own. */
 void shop_go_live(struct shop *shop, double rate, int64_t now_us, uint64_t salt);
 
 const struct shop_truth *shop_truth(const struct shop *shop);

@@ -111,15 +111,15 @@ static const struct shop_channel channels[] = {
 /* Women's names first. */
 static const char *const first_names[] = {
 	"Anna", "Zoë", "Mia", "Sofia", "Aiko", "Priya", "Chloé", "Emma", "Lucía", "Ada", "Ngozi",
-	"Maja", "Elif", "Grace", "Ben", "Noah", "Kenji", "Arjun", "Luca", "Jörg", "Mateo", "Oliver",
-	"Piotr", "Emre", "Tunde", "Louis", "Erik", "Min-jun",
+	"Maja", "Elif", "Grace", "Ben", "Noah", "Kenji", "Arjun", "Luca", "Jörg", "Mateo",
+	"Oliver", "Piotr", "Emre", "Tunde", "Louis", "Erik", "Min-jun",
 };
 #define FIRST_NAMES_WOMEN 14
 
 static const char *const last_names[] = {
-	"Smith", "Müller", "García", "Rossi", "Dubois", "Tanaka", "Kim", "Sharma", "Jansen", "Novak",
-	"Svensson", "Kowalski", "Yılmaz", "Silva", "Okafor", "Brown", "Schäfer", "Martin", "Lee",
-	"Fernández", "O'Brien", "Ito", "Costa", "Wilson", "Weber",
+	"Smith", "Müller", "García", "Rossi", "Dubois", "Tanaka", "Kim", "Sharma", "Jansen",
+	"Novak", "Svensson", "Kowalski", "Yılmaz", "Silva", "Okafor", "Brown", "Schäfer", "Martin",
+	"Lee", "Fernández", "O'Brien", "Ito", "Costa", "Wilson", "Weber",
 };
 
 static const char *const companies[] = {

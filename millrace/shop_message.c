@@ -110,8 +110,9 @@ static void write_page(const struct shop_scene *scene, struct buf *json)
 
 	write_place(scene, path, title);
 	if (is_landing && channel->source) {
-		len = snprintf(search, sizeof(search), "?utm_source=%s&utm_medium=%s&utm_campaign=%s",
-			       channel->source, channel->medium, channel->campaign);
+		len = snprintf(search, sizeof(search), "?utm_source=%s&utm_medium=%s&"
+			       "utm_campaign=%s", channel->source, channel->medium,
+			       channel->campaign);
 		if (channel->click)
 			snprintf(search + len, sizeof(search) - (size_t)len, "&%s=%016llx",
 				 channel->click, (unsigned long long)shop_mix(scene->look + 7));
@@ -138,7 +139,8 @@ static void write_context(const struct shop_scene *scene, struct buf *json)
 	member(json, "timezone", country->zone);
 	if (scene->is_app) {
 		buf_append_text(json, "\"app\":{\"name\":\"Shop\",\"version\":\"4.2\"},");
-		buf_append_text(json, "\"library\":{\"name\":\"shop-demo-app\",\"version\":\"1.0\"},");
+		buf_append_text(json, "\"library\":{\"name\":\"shop-demo-app\","
+				"\"version\":\"1.0\"},");
 		begin(json, "os");
 		member(json, "name", app->os);
 		member(json, "version", app->os_version);

@@ -107,7 +107,9 @@ void table_bar(double value, double most, int width, struct buf *out)
 
 void table_spark(const double *values, size_t count, size_t width, struct buf *out)
 {
-	static const char *const levels[] = { "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█" };
+	static const char *const levels[] = {
+		"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█",
+	};
 	size_t group = count > width && width ? (count + width - 1) / width : 1;
 	double most = 0;
 

@@ -69,7 +69,7 @@ static int plan_stream(const struct settings *settings, struct supervise_plan *p
 	return rc;
 }
 
-/* On a log each partition of `bad` has one writer: 0 is collect's, 1 enrich's, the rest the sinks'. */
+/* On a log each partition of `bad` has one writer: collect 0, enrich 1, the sinks the rest. */
 #define FIRST_BAD_OF_SINKS 2
 
 static int plan_sink(const struct settings *settings, int index, struct supervise_plan *plan)
@@ -77,7 +77,8 @@ static int plan_sink(const struct settings *settings, int index, struct supervis
 	const struct settings_destination *to = &settings->destinations[index];
 	char name[100], in[PATH_MAX], bad[PATH_MAX];
 	const char *const sink[] = {
-		"sink", "--config", settings->config, "--in", in, "--bad", bad, "--to", to->to, NULL,
+		"sink", "--config", settings->config, "--in", in, "--bad", bad,
+		"--to", to->to, NULL,
 	};
 	bool is_log = strncmp(settings->bus, "log:", 4) == 0;
 
@@ -134,7 +135,9 @@ static void log_open(const struct log *log, const struct settings *settings)
 
 int up_run(const struct up_conf *conf, const char *config, const struct log *log, struct err *err)
 {
-	struct supervise_conf supervise = { .log = log, .stop_ms = conf->stop_ms, .plan = make_plan };
+	struct supervise_conf supervise = {
+		.log = log, .stop_ms = conf->stop_ms, .plan = make_plan,
+	};
 	struct settings *settings = NULL;
 	struct up up = { .log = log };
 	char bin[PATH_MAX];

@@ -6,6 +6,9 @@
 #include "millrace/table.h"
 #include "tests/tap.h"
 
+#define HALF_BAR "████████████████████"
+#define FULL_BAR HALF_BAR HALF_BAR
+
 struct print_case {
 	const char *answer;
 	bool is_csv;
@@ -17,8 +20,8 @@ static const struct print_case trends[] = {
 	{ "{\"buckets\":[\"2026-11-01\",\"2026-11-02\"],\"series\":[{\"measure\":0,\"event\":\"A\","
 	  "\"values\":[1,2],\"overall\":3,\"incomplete\":[false,true]}]}", false,
 	  "             A\n"
-	  "2026-11-01   1  ████████████████████\n"
-	  "2026-11-02*  2  ████████████████████████████████████████\n"
+	  "2026-11-01   1  " HALF_BAR "\n"
+	  "2026-11-02*  2  " FULL_BAR "\n"
 	  "overall      3\n", "one series is a line per bucket; one that is not over has a star" },
 	{ "{\"buckets\":[\"a\",\"b\",\"c\"],\"series\":[{\"event\":\"A\",\"values\":[0,1,8],"
 	  "\"overall\":9},{\"event\":\"Bé\",\"segment\":[\"Chrome\",7],\"values\":[1,1,1],"
@@ -26,13 +29,15 @@ static const struct print_case trends[] = {
 	  "event           overall  a .. c\n"
 	  "A                     9  ▁▁█\n"
 	  "Bé: Chrome / 7       30  ███\n", "several are a line per series" },
-	{ "{\"buckets\":[\"a\",\"b\"],\"series\":[{\"event\":\"A, \\\"B\\\"\",\"values\":[1.50,null],"
+	{ "{\"buckets\":[\"a\",\"b\"],\"series\":[{\"event\":"
+	  "\"A, \\\"B\\\"\",\"values\":[1.50,null],"
 	  "\"overall\":1.5},{\"event\":\"C\",\"values\":[3]}]}", true,
-	  "bucket,\"A, \"\"B\"\"\",C\r\na,1.50,3\r\nb,,\r\n", "CSV is quoted, digits stay as they were" },
+	  "bucket,\"A, \"\"B\"\"\",C\r\na,1.50,3\r\nb,,\r\n",
+	  "CSV is quoted, digits stay as they were" },
 	{ "{\"buckets\":[],\"series\":[]}", false, "no events in that time\n", "nothing" },
 	{ "{\"buckets\":[\"a\"],\"series\":[{\"event\":\"\\u001b[31mred\\u009b\",\"values\":[1],"
 	  "\"overall\":1}]}", false,
-	  "         ?[31mred?\na                1  ████████████████████████████████████████\n"
+	  "         ?[31mred?\na                1  " FULL_BAR "\n"
 	  "overall          1\n", "a name cannot talk to the terminal" },
 	{ "{\"series\":[]}", false, NULL, "an answer without buckets" },
 	{ "<html>", false, NULL, "an answer that is no JSON" },
@@ -48,7 +53,8 @@ static const struct {
 	  "{\"unit\":\"day\",\"last\":{\"n\":7,\"unit\":\"day\"}}", "seven days, all events" },
 	{ { .unit = "hour", .measure = "unique", .last = "24h", .zone = "Europe/Berlin",
 	    .source = "web" }, "Order \"x\"",
-	  "{\"unit\":\"hour\",\"measures\":[{\"event\":\"Order \\\"x\\\"\",\"measure\":\"unique\"}],"
+	  "{\"unit\":\"hour\",\"measures\":[{\"event\":"
+	  "\"Order \\\"x\\\"\",\"measure\":\"unique\"}],"
 	  "\"zone\":\"Europe/Berlin\",\"source\":\"web\",\"last\":{\"n\":24,\"unit\":\"hour\"}}",
 	  "an event, its zone and source" },
 	{ { .unit = "day", .measure = "total", .from = "2026-11-01", .to = "2026-11-02" }, NULL,
@@ -65,13 +71,15 @@ static bool is_text(const struct buf *out, const char *wanted)
 	bool same = slice_eq(buf_slice(out), slice_from(wanted));
 
 	if (!same)
-		printf("# got:\n%.*s# wanted:\n%s\n", (int)out->len, out->ptr ? out->ptr : "", wanted);
+		printf("# got:\n%.*s# wanted:\n%s\n", (int)out->len,
+		       out->ptr ? out->ptr : "", wanted);
 	return same;
 }
 
 static void test_print(struct tap *tap)
 {
-	static const char names[] = "[{\"name\":\"Page\",\"count\":12345},{\"name\":\"A\",\"count\":7}]";
+	static const char names[] =
+		"[{\"name\":\"Page\",\"count\":12345},{\"name\":\"A\",\"count\":7}]";
 	struct query_conf conf = { 0 };
 	struct buf out = { 0 };
 	struct err err;

@@ -34,7 +34,8 @@ static void check_message(struct json_reader *reader, const struct shop_event *e
 	is_track = slice_is(type, "track");
 	ip = json_text(json_get(root, "context"), "ip");
 	if (when_parse(json_text(root, "timestamp"), &time_us) ||
-	    time_us / 1000 != event->time_us / 1000 || !json_text(root, "messageId").len || !ip.len ||
+	    time_us / 1000 != event->time_us / 1000 ||
+	    !json_text(root, "messageId").len || !ip.len ||
 	    !json_text(json_get(root, "context"), "userAgent").len ||
 	    is_track != (json_text(root, "event").len > 0) ||
 	    (is_track && !slice_is(json_text(root, "event"), shop_name(event->kind))) ||
@@ -59,7 +60,8 @@ static void make(uint64_t seed, int users, int64_t live_us, struct made *made)
 		abort();
 	for (int part = 0; part < (live_us ? 2 : 1) && rc >= 0; part++) {
 		while ((rc = shop_next(shop, until_us, &event, &json)) > 0) {
-			made->out_of_order += event.time_us < made->last_us || event.time_us > until_us;
+			made->out_of_order += event.time_us < made->last_us ||
+					      event.time_us > until_us;
 			made->last_us = event.time_us;
 			made->first_us = made->first_us ? made->first_us : event.time_us;
 			check_message(reader, &event, buf_slice(&json), made);
