@@ -454,40 +454,41 @@ static int make_partitions(int topic_fd, int from, int to)
 	return fsync(topic_fd) < 0 ? -errno : 0;
 }
 
-/* mkdir -p, with the parents' entries synced. */
-static int make_parents(const char *path, struct err *err)
-{
-	char part[LOG_PATH_MAX];
-
-	for (size_t i = 1; path[i]; i++) {
-		if (path[i] != '/')
-			continue;
-		memcpy(part, path, i);
-		part[i] = '\0';
-		if (mkdir(part, 0755) < 0 && errno != EEXIST) {
-			int rc = -errno;
-
-			return err_set(err, rc, "cannot make %.*s: %s", WORDS_PATH, part,
-				       strerror(-rc));
-		}
-	}
-	return 0;
-}
-
 static int sync_parent(const char *path)
 {
 	char dir[LOG_PATH_MAX];
 	const char *slash = strrchr(path, '/');
-	size_t len = slash == path ? 1 : (size_t)(slash - path);
+	size_t len = !slash || slash == path ? 1 : (size_t)(slash - path);
 	int fd, rc;
 
-	memcpy(dir, path, len);
+	memcpy(dir, slash ? path : ".", len);
 	dir[len] = '\0';
 	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
 	rc = fsync(fd) < 0 ? -errno : 0;
 	close(fd);
+	return rc;
+}
+
+/* mkdir -p, with the parents' entries synced. */
+static int make_parents(const char *path, struct err *err)
+{
+	char part[LOG_PATH_MAX];
+	int rc = 0;
+
+	for (size_t i = 1; path[i] && rc == 0; i++) {
+		if (path[i] != '/')
+			continue;
+		memcpy(part, path, i);
+		part[i] = '\0';
+		if (mkdir(part, 0755) == 0)
+			rc = sync_parent(part);
+		else if (errno != EEXIST)
+			rc = -errno;
+		if (rc < 0)
+			err_set(err, rc, "cannot make %.*s: %s", WORDS_PATH, part, strerror(-rc));
+	}
 	return rc;
 }
 
