@@ -115,7 +115,6 @@ static void make_one(struct samples *s, uint64_t *state, int64_t i)
 	set_text(s, fields, "ip", ip);
 	set_text(s, fields, "user_agent", agents[r % 3]);
 	set_text(s, fields, "door", "segment");
-	set_text(s, fields, "geo.country", r % 2 ? "GB" : "DE");
 	set_text(s, fields, "geo.city", cities[r % 6]);
 	set_text(s, fields, "agent.browser", browsers[r % 4]);
 	set_text(s, fields, "agent.version", "126.0");
@@ -124,7 +123,6 @@ static void make_one(struct samples *s, uint64_t *state, int64_t i)
 	set_text(s, fields, "page.host", "shop.example.com");
 	set_text(s, fields, "page.path", "/products");
 	set_text(s, fields, "library.name", "analytics.js");
-	set_text(s, fields, "locale", "en-GB");
 	set_text(s, fields, "properties", properties);
 	set_text(s, fields, "context", context);
 	set_num(s, fields, "src.partition", 0);
