@@ -39,6 +39,7 @@ static const struct property read_properties[] = {
 	{ "enable.partition.eof", "true" },
 	{ "fetch.error.backoff.ms", "100" },
 	{ "fetch.max.bytes", "16777216" },
+	{ "fetch.message.max.bytes", "524288" },
 	{ "partition.assignment.strategy", "range" },
 	{ "queued.max.messages.kbytes", "32768" },
 	{ "queued.min.messages", "100000" },

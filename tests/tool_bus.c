@@ -167,6 +167,17 @@ static void print_durable(struct bus *bus, uint64_t *said)
 	fflush(stdout);
 }
 
+/* A fifth of each body is new, which packs about as real events do. */
+static void fill(char *body, size_t len, int64_t n)
+{
+	uint64_t x = (uint64_t)n * 0x9e3779b97f4a7c15u + 1;
+
+	for (size_t i = 0; i < len; i++) {
+		x = x * 6364136223846793005u + 1442695040888963407u;
+		body[i] = (char)('a' + (x >> 40) % 26);
+	}
+}
+
 /* Keeps to --rate by waiting on the bus. */
 static int pace(struct tool *tool, int64_t done, double began, uint64_t *said)
 {
@@ -200,7 +211,7 @@ static int run_write(struct tool *tool)
 	int64_t i;
 	int rc;
 
-	memset(body, 'x', (size_t)conf->size);
+	fill(body, (size_t)conf->size, -1);
 	rc = bus_open(&tool->to, conf->url, BUS_WRITE, &tool->bus, &tool->err);
 	for (i = 0; rc == 0 && i < conf->count && !stop; i++) {
 		int64_t n = conf->first + i;
@@ -211,6 +222,7 @@ static int run_write(struct tool *tool)
 
 		if (conf->keys)
 			len = snprintf(key, sizeof(key), "user-%" PRId64, n % conf->keys);
+		fill(body, (size_t)conf->size / 5, n);
 		rc = make_datum(tool, n, p, (struct slice){ body, (size_t)conf->size }, &datum);
 		if (rc == 0)
 			rc = put(tool->to, p, (struct slice){ key, (size_t)len },
