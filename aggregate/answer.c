@@ -86,8 +86,10 @@ static int no_memory(struct buf *out)
 	bool is_long = out->failed;
 
 	buf_reset(out);
-	return is_long ? put_simple(413, "too_large", "the answer is too long: ask for fewer buckets "
-				    "or events", out)
+	return is_long ? put_simple(413, "too_large",
+				    "the answer is too long: ask for fewer buckets "
+				    "or events",
+				    out)
 		       : put_simple(503, "no_memory", "no memory for this question", out);
 }
 
@@ -314,7 +316,9 @@ int answer_ask(struct answer *answer, struct slice method, struct slice path, st
 	static const struct {
 		const char *method, *path;
 	} routes[] = {
-		{ "POST", "/v1/query/trend" }, { "POST", "/v1/query/names" }, { "GET", "/v1/status" },
+		{ "POST", "/v1/query/trend" },
+		{ "POST", "/v1/query/names" },
+		{ "GET", "/v1/status" },
 	};
 	size_t i = 0;
 
@@ -327,7 +331,8 @@ int answer_ask(struct answer *answer, struct slice method, struct slice path, st
 			       : put_simple(404, "not_found", "there is nothing here: see "
 					    "/v1/query/trend, /v1/query/names, /v1/status", out);
 	if (!slice_is(method, routes[i].method) && !(i == 2 && slice_is(method, "HEAD")))
-		return put_simple(405, "bad_method", i == 2 ? "GET is needed" : "POST is needed", out);
+		return put_simple(405, "bad_method", i == 2 ? "GET is needed" : "POST is needed",
+				  out);
 	answer->begun_ms = when_monotonic_ms();
 	answer->scanned = 0;
 	pthread_mutex_lock(&answer->progress->lock);

@@ -88,7 +88,8 @@ static int find_event(struct count *count, struct slice name, int *event)
 	int rc = name_table_add(&count->names, name, COUNT_EVENTS_MAX, &number);
 
 	if (rc == -ENOSPC)
-		rc = name_table_add(&count->names, SLICE(COUNT_REST), COUNT_EVENTS_MAX + 1, &number);
+		rc = name_table_add(&count->names, SLICE(COUNT_REST), COUNT_EVENTS_MAX + 1,
+				    &number);
 	if (rc < 0)
 		return rc;
 	if (number >= count->event_room) {

@@ -32,7 +32,8 @@ int emit_parse_as_of(struct slice text, int64_t *next)
 
 			while (n < text.len && text.ptr[n] >= '0' && text.ptr[n] <= '9') {
 				if (__builtin_mul_overflow(number[i], 10, &number[i]) ||
-				    __builtin_add_overflow(number[i], text.ptr[n] - '0', &number[i]))
+				    __builtin_add_overflow(number[i], text.ptr[n] - '0',
+							   &number[i]))
 					return -EBADMSG;
 				n++;
 			}

@@ -148,7 +148,8 @@ static int parse_last(struct query_error *error, yyjson_val *last, int64_t now_h
 	int rc;
 
 	if (!yyjson_is_obj(last))
-		return refuse(error, "bad_value", "/last", "must be like {\"n\":30,\"unit\":\"day\"}");
+		return refuse(error, "bad_value", "/last",
+			      "must be like {\"n\":30,\"unit\":\"day\"}");
 	rc = check_members(error, last, "/last", known, later);
 	if (rc == 0 && (json_num(json_get(last, "n"), &n) < 0 || n < 1 || n > LAST_MAX))
 		rc = refuse(error, "bad_value", "/last/n", "must be 1 to %d", LAST_MAX);
@@ -171,7 +172,8 @@ static int parse_range(struct query_error *error, yyjson_val *root, int64_t now_
 	int rc = 0;
 
 	if (last && (from || to))
-		return refuse(error, "bad_value", "/last", "exclude each other: last, and from and to");
+		return refuse(error, "bad_value", "/last",
+			      "exclude each other: last, and from and to");
 	if (last)
 		return parse_last(error, last, now_hour, query);
 	if (to && !from)
@@ -285,8 +287,10 @@ int query_parse_trend(struct json_reader *reader, struct slice body, int64_t now
 		rc = parse_range(error, root, now_us, query);
 	if (rc == 0 && (query->to - query->from) / query_unit_hours(query->unit) >
 			       QUERY_BUCKETS_MAX - 2)
-		rc = refuse(error, "too_large", "/unit", "over %d buckets: take a longer unit, or a "
-			    "shorter range", QUERY_BUCKETS_MAX);
+		rc = refuse(error, "too_large", "/unit",
+			    "over %d buckets: take a longer unit, or a "
+			    "shorter range",
+			    QUERY_BUCKETS_MAX);
 	return rc;
 }
 

@@ -1,8 +1,8 @@
 /* query - a question in JSON, checked
  *
  * trend of api.md, as far as this version goes: measures total and unique, units hour, day and
- * week (from Monday) of UTC, ranges of whole hours. What is known but not built yet is refused with the
- * code not_supported and its place, what is unknown with unknown_field: nothing is passed over.
+ * week (from Monday) of UTC, ranges of whole hours. What is known but not built yet is refused with
+ * the code not_supported and its place, what is unknown with unknown_field: nothing is passed over.
  */
 // SPDX-License-Identifier: Apache-2.0
 #ifndef AGGREGATE_QUERY_H

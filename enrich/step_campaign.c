@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * What brought the person here: context.campaign where it names anything, else the utm_
- * parameters of the page's URL (the first of each that has a value). Never a mixture, which would be a
- * campaign that nobody ran. The click id is the first advertiser's parameter in the URL, as
+ * parameters of the page's URL (the first of each that has a value). Never a mixture, which would
+ * be a campaign that nobody ran. The click id is the first advertiser's parameter in the URL, as
  * name=value.
  */
 #include "enrich/step.h"
@@ -21,7 +21,8 @@ static const int leaves[UTM_COUNT] = {
 static bool from_context(struct step_event *event)
 {
 	static const struct slice keys[UTM_COUNT] = {
-		SLICE_INIT("source"), SLICE_INIT("medium"), SLICE_INIT("name"), SLICE_INIT("term"), SLICE_INIT("content"),
+		SLICE_INIT("source"), SLICE_INIT("medium"),  SLICE_INIT("name"),
+		SLICE_INIT("term"),   SLICE_INIT("content"),
 	};
 	yyjson_val *picked[UTM_COUNT];
 	bool any = false;
@@ -39,9 +40,11 @@ static bool from_context(struct step_event *event)
 static bool is_click_id(struct slice name)
 {
 	static const struct slice names[] = {
-		SLICE_INIT("gclid"), SLICE_INIT("gbraid"), SLICE_INIT("wbraid"), SLICE_INIT("dclid"), SLICE_INIT("fbclid"),
-		SLICE_INIT("msclkid"), SLICE_INIT("ttclid"), SLICE_INIT("twclid"), SLICE_INIT("li_fat_id"),
-		SLICE_INIT("igshid"), SLICE_INIT("epik"), SLICE_INIT("ScCid"), SLICE_INIT("rdt_cid"), SLICE_INIT("yclid"),
+		SLICE_INIT("gclid"),   SLICE_INIT("gbraid"), SLICE_INIT("wbraid"),
+		SLICE_INIT("dclid"),   SLICE_INIT("fbclid"), SLICE_INIT("msclkid"),
+		SLICE_INIT("ttclid"),  SLICE_INIT("twclid"), SLICE_INIT("li_fat_id"),
+		SLICE_INIT("igshid"),  SLICE_INIT("epik"),   SLICE_INIT("ScCid"),
+		SLICE_INIT("rdt_cid"), SLICE_INIT("yclid"),
 	};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -54,8 +57,8 @@ static bool is_click_id(struct slice name)
 static int utm_of(struct slice name)
 {
 	static const struct slice names[UTM_COUNT] = {
-		SLICE_INIT("source"), SLICE_INIT("medium"), SLICE_INIT("campaign"), SLICE_INIT("term"),
-		SLICE_INIT("content"),
+		SLICE_INIT("source"), SLICE_INIT("medium"),  SLICE_INIT("campaign"),
+		SLICE_INIT("term"),   SLICE_INIT("content"),
 	};
 
 	if (!slice_starts(name, SLICE("utm_")))

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * The rest as it was sent: properties, traits, context and integrations as JSON text, all of
- * them, also what has leaves of its own. Something that is no object is dropped: its place in a query
- * would be undefined. An identify call without traits has those of its context (rudder).
+ * them, also what has leaves of its own. Something that is no object is dropped: its place in a
+ * query would be undefined. An identify call without traits has those of its context (rudder).
  */
 #include "enrich/step.h"
 

@@ -21,15 +21,16 @@
 
 struct url {
 	struct slice scheme;
-	struct slice host;      /* as written, without port, user and one last dot; [v6] in brackets */
+	/* as written, without port, user and one last dot; [v6] in brackets */
+	struct slice host;
 	struct slice port;
 	struct slice path;
 	struct slice query;     /* with its question mark; "" where there is none */
 	struct slice fragment;  /* without the #; "" */
 };
 
-/* scheme://.., //host/.., /path or path?query. -EBADMSG: longer than URL_MAX, or bytes up to a space
- * inside the authority; then all parts are empty. */
+/* scheme://.., //host/.., /path or path?query. -EBADMSG: longer than URL_MAX, or bytes up to a
+ * space inside the authority; then all parts are empty. */
 MUST_CHECK int url_split(struct slice text, struct url *url);
 
 /* The next name=value of a query (with or without its question mark), still escaped; both point

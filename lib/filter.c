@@ -83,8 +83,8 @@ static int signals_open(struct filter *f)
 				 : 0;
 }
 
-/* A signal that came while an error was ending us, or while a step waited for a disk, has been obeyed:
- * unblocked, it would kill before the program has cleaned up. */
+/* A signal that came while an error was ending us, or while a step waited for a disk, has been
+ * obeyed: unblocked, it would kill before the program has cleaned up. */
 static void signals_close(struct filter *f)
 {
 	struct signalfd_siginfo info;

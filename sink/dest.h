@@ -24,8 +24,8 @@ struct dest;
 enum dest_skip { DEST_SKIP_MARKER, DEST_SKIP_DUPLICATE };
 
 struct dest_ops {
-	/* *next: the offset to go on at, or BUS_OFFSET_FIRST where nothing is there yet. Stamps of what
-	 * is there are added to seen. */
+	/* *next: the offset to go on at, or BUS_OFFSET_FIRST where nothing is there yet. Stamps of
+	 * what is there are added to seen. */
 	int (*resume)(struct dest *dest, int32_t partition, struct stamp_seen *seen, int64_t *next,
 		      struct err *err);
 	/* The input kept nothing before offset first although the destination waits for less. */

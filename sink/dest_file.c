@@ -27,7 +27,8 @@ struct file {
 	bool is_locked;
 	int sums_fd;
 	int64_t next;                   /* offset after the last one put or skipped; -1: none yet */
-	int64_t first;                  /* FIRST of the open file, or of the next one; -1: not known */
+	/* FIRST of the open file, or of the next one; -1: not known */
+	int64_t first;
 	struct encoder *encoder;
 	struct buf out;                 /* encoded, not written */
 	XXH3_state_t *hash;
@@ -266,9 +267,10 @@ static int dest_file_lost(struct dest *base, int32_t partition, int64_t first, s
 
 	(void)err;
 	assert(file->fd < 0);
-	log_words(dest->conf->log, LOG_LEVEL_ERROR, "lost", "partition %" PRId32 ": offsets %" PRId64
-		  "..%" PRId64 " were no longer kept by the topic: the files have a gap", partition,
-		  file->next, first - 1);
+	log_words(dest->conf->log, LOG_LEVEL_ERROR, "lost",
+		  "partition %" PRId32 ": offsets %" PRId64 "..%" PRId64
+		  " were no longer kept by the topic: the files have a gap",
+		  partition, file->next, first - 1);
 	file->first = file->next = first;
 	return 0;
 }

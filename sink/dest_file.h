@@ -22,8 +22,8 @@
  *     ranges never overlap, however early a file ends.
  *
  * A full disk is waited out (back-off from 0.1 to 5 s, a warning each time): write(2) has taken
- * nothing that it did not say. An fdatasync that fails is never repeated: the sink ends, and the next
- * one writes the file anew. A pipe has no offsets to go back to: there the numbers go on after
+ * nothing that it did not say. An fdatasync that fails is never repeated: the sink ends, and the
+ * next one writes the file anew. A pipe has no offsets to go back to: there the numbers go on after
  * the highest in the directory, under the topic name `stdin`.
  */
 // SPDX-License-Identifier: Apache-2.0

@@ -66,8 +66,10 @@ static int set_topic(struct target *target, struct err *err)
 		topic = slice_skip(topic, 4);
 	if (topic.len == 0 || topic.len > FILE_NAME_TOPIC_MAX || topic.ptr[0] == '.' ||
 	    memchr(topic.ptr, ':', topic.len))
-		return err_set(err, -EINVAL, "--in: '%.100s' has no topic at its end that can begin "
-			       "a file's name", target->in);
+		return err_set(err, -EINVAL,
+			       "--in: '%.100s' has no topic at its end that can begin "
+			       "a file's name",
+			       target->in);
 	memcpy(target->topic, topic.ptr, topic.len);
 	return 0;
 }
@@ -101,8 +103,8 @@ static int set_to(struct target *target, const char *to, struct err *err)
 		return 0;
 	if (strncmp(format, query, strlen(query)) != 0 ||
 	    file_format_find(slice_from(format + strlen(query)), &target->format) < 0)
-		return err_set(err, -EINVAL, "--to: '?%.60s' is not ?format=jsonl, jsonl.gz or avro",
-			       format);
+		return err_set(err, -EINVAL,
+			       "--to: '?%.60s' is not ?format=jsonl, jsonl.gz or avro", format);
 	return 0;
 }
 

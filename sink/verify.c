@@ -117,12 +117,13 @@ static void print_group(struct verifier *verifier, const struct group *group)
 	if (finished == 0)
 		buf_append_text(verifier->report, "no finished file");
 	else
-		buf_printf(verifier->report, "%zu files, offsets %" PRId64 "..%" PRId64
-			   ", %" PRIu64 " records, %" PRIu64 " markers, %" PRIu64
-			   " duplicates, %" PRIu64 " gaps, %" PRIu64 " overlaps, %" PRIu64
-			   " damaged, %" PRIu64 " repeats", finished,
-			   group->first, group->next - 1, group->records, group->markers, group->duplicates,
-			   group->gaps, group->overlaps, group->damaged, group->repeats);
+		buf_printf(verifier->report,
+			   "%zu files, offsets %" PRId64 "..%" PRId64 ", %" PRIu64
+			   " records, %" PRIu64 " markers, %" PRIu64 " duplicates, %" PRIu64
+			   " gaps, %" PRIu64 " overlaps, %" PRIu64 " damaged, %" PRIu64 " repeats",
+			   finished, group->first, group->next - 1, group->records, group->markers,
+			   group->duplicates, group->gaps, group->overlaps, group->damaged,
+			   group->repeats);
 	if (group->unproven)
 		buf_printf(verifier->report, ", %" PRIu64 " without a line in the sums",
 			   group->unproven);

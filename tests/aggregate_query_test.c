@@ -21,9 +21,11 @@ static const struct {
 	{ "{\"last\":{\"n\":3,\"unit\":\"hour\"},\"unit\":\"hour\"}", NULL, NULL, 8, 11 },
 	{ "{\"last\":{\"n\":2,\"unit\":\"week\"},\"unit\":\"week\"}", NULL, NULL, -8 * 24, 6 * 24 },
 	{ "{\"from\":\"2026-11-24\",\"to\":\"2026-11-24\"}", NULL, NULL, 0, 24 },
-	{ "{\"from\":\"2026-11-24T03:00:00Z\",\"to\":\"2026-11-24T05:00:00+01:00\"}", NULL, NULL, 3, 4 },
+	{ "{\"from\":\"2026-11-24T03:00:00Z\",\"to\":\"2026-11-24T05:00:00+01:00\"}", NULL, NULL, 3,
+	  4 },
 	{ "{\"from\":\"2026-11-23\"}", NULL, NULL, -24, 24 },
-	{ "{\"zone\":\"UTC\",\"where\":null,\"breakdown\":[],\"measures\":[]}", NULL, NULL, -29 * 24, 24 },
+	{ "{\"zone\":\"UTC\",\"where\":null,\"breakdown\":[],\"measures\":[]}", NULL, NULL,
+	  -29 * 24, 24 },
 	{ "{\"measures\":[{\"event\":\"*\",\"measure\":\"unique\"},{\"event\":\"A\"}]}", NULL, NULL,
 	  -29 * 24, 24 },
 	{ "", "bad_json", "", 0, 0 },
@@ -46,7 +48,8 @@ static const struct {
 	  "/measures/0/measure", 0, 0 },
 	{ "{\"measures\":[{\"event\":\"A\",\"where\":{\"prop\":\"x\"}}]}", "not_supported",
 	  "/measures/0/where", 0, 0 },
-	{ "{\"measures\":[{\"event\":\"A\",\"color\":1}]}", "unknown_field", "/measures/0/color", 0, 0 },
+	{ "{\"measures\":[{\"event\":\"A\",\"color\":1}]}", "unknown_field", "/measures/0/color", 0,
+	  0 },
 	{ "{\"from\":\"2026-02-30\"}", "bad_value", "/from", 0, 0 },
 	{ "{\"from\":\"2026-11-24T03:30:00Z\"}", "not_supported", "/from", 0, 0 },
 	{ "{\"from\":\"2026-11-24\",\"to\":\"2026-11-23\"}", "bad_value", "/to", 0, 0 },
@@ -55,10 +58,12 @@ static const struct {
 	{ "{\"last\":{\"n\":0,\"unit\":\"day\"}}", "bad_value", "/last/n", 0, 0 },
 	{ "{\"last\":{\"n\":1.5,\"unit\":\"day\"}}", "bad_value", "/last/n", 0, 0 },
 	{ "{\"last\":{\"n\":1}}", "bad_value", "/last/unit", 0, 0 },
-	{ "{\"last\":{\"n\":1,\"unit\":\"day\"},\"from\":\"2026-11-23\"}", "bad_value", "/last", 0, 0 },
+	{ "{\"last\":{\"n\":1,\"unit\":\"day\"},\"from\":\"2026-11-23\"}", "bad_value", "/last", 0,
+	  0 },
 	{ "{\"last\":7}", "bad_value", "/last", 0, 0 },
 	{ "{\"top\":0}", "bad_value", "/top", 0, 0 },
-	{ "{\"unit\":\"hour\",\"from\":\"2020-01-01\",\"to\":\"2026-01-01\"}", "too_large", "/unit", 0, 0 },
+	{ "{\"unit\":\"hour\",\"from\":\"2020-01-01\",\"to\":\"2026-01-01\"}", "too_large", "/unit",
+	  0, 0 },
 };
 
 static void test_trend(struct tap *tap, struct json_reader *json)
@@ -73,9 +78,10 @@ static void test_trend(struct tap *tap, struct json_reader *json)
 				       query.to == DAY + cases[i].to, "%s: %s", cases[i].body,
 			   rc ? error.message : "right");
 		else
-			OK(tap, rc == -EINVAL && strcmp(error.code, cases[i].code) == 0 &&
-				       strcmp(error.at, cases[i].at) == 0 && error.message[0] &&
-				       error.status == (strcmp(error.code, "too_large") ? 400 : 413),
+			OK(tap,
+			   rc == -EINVAL && strcmp(error.code, cases[i].code) == 0 &&
+				   strcmp(error.at, cases[i].at) == 0 && error.message[0] &&
+				   error.status == (strcmp(error.code, "too_large") ? 400 : 413),
 			   "%s: %s at '%s'", cases[i].body, rc ? error.code : "right",
 			   rc ? error.at : "");
 	}
@@ -89,8 +95,10 @@ static void test_names(struct tap *tap, struct json_reader *json)
 	OK(tap, query_parse_names(json, SLICE("{\"kind\":\"events\",\"prefix\":\"O\",\"limit\":7}"),
 				  &query, &error) == 0 && query.limit == 7 &&
 		       slice_is(query.prefix, "O"), "names of events");
-	OK(tap, query_parse_names(json, SLICE("{\"kind\":\"values\"}"), &query, &error) == -EINVAL &&
-		       strcmp(error.code, "not_supported") == 0, "others are for later");
+	OK(tap,
+	   query_parse_names(json, SLICE("{\"kind\":\"values\"}"), &query, &error) == -EINVAL &&
+		   strcmp(error.code, "not_supported") == 0,
+	   "others are for later");
 	OK(tap, query_parse_names(json, SLICE("{}"), &query, &error) == -EINVAL &&
 		       strcmp(error.at, "/kind") == 0, "a kind is needed");
 }

@@ -151,7 +151,8 @@ static void check_size(struct tap *tap)
 	   (double)bytes / 1e6);
 	for (uint64_t n = 2000000; n < 3000000; n++)
 		found += !keep(dedup, n, later);
-	OK(tap, found == 0 && dedup_count(dedup) <= 1000000 + 1000 && dedup_bytes(dedup) <= 2 * bytes,
+	OK(tap,
+	   found == 0 && dedup_count(dedup) <= 1000000 + 1000 && dedup_bytes(dedup) <= 2 * bytes,
 	   "the old ones were swept: %lld bytes", (long long)dedup_bytes(dedup));
 	for (uint64_t n = 5000000; n < 5700000; n++)
 		found += !keep(dedup, n, later + 100000 * S);

@@ -112,7 +112,8 @@ static void walk(struct slice text, size_t *params)
 static void check_guard(struct tap *tap)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE), params = 0;
-	char *map = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *map = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			 0);
 
 	mprotect(map + page, page, PROT_NONE);
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {

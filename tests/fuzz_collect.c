@@ -1,7 +1,7 @@
 /* fuzz_collect - the door over arbitrary bodies
  *
- * First byte: which call; the second: whether the source is known already. What the door makes of the
- * rest must decode again, and its extents must lie inside.
+ * First byte: which call; the second: whether the source is known already. What the door makes of
+ * the rest must decode again, and its extents must lie inside.
  */
 // SPDX-License-Identifier: Apache-2.0
 #include <assert.h>
@@ -37,7 +37,8 @@ static void run(struct slice text, int call, bool known)
 			const struct parcel_item *item = &parcel.items[i];
 			struct slice value = parcel_value(&parcel, item);
 
-			if (datum_reader_open(&reader, schemas[item->lane], schemas[item->lane], &err))
+			if (datum_reader_open(&reader, schemas[item->lane], schemas[item->lane],
+					      &err))
 				abort();
 			assert(datum_decode(reader, value, fields) == (ssize_t)value.len);
 			datum_reader_close(reader);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The loop on a real log: what becomes of records, bad ones once, signals, errors, a small buffer. */
+/* The loop on a real log: what becomes of records, bad ones once, signals, errors, a small
+ * buffer. */
 #include "lib/filter.h"
 
 #include <errno.h>
@@ -208,9 +209,10 @@ static void check_bad_record(struct bench *b, const struct bus_record *record)
 
 	if (record->offset != 0)
 		return;
-	OK(&b->tap, slice_is(f[BAD_STAGE].text, "bench") && slice_is(f[BAD_REASON].text, "no_good") &&
-	   slice_is(f[BAD_WORDS].text, "words \xef\xbf\xbd of it") &&
-	   slice_is(f[BAD_AT].text, "/x") && slice_is(f[BAD_FORMAT].text, "avro:collected"),
+	OK(&b->tap,
+	   slice_is(f[BAD_STAGE].text, "bench") && slice_is(f[BAD_REASON].text, "no_good") &&
+		   slice_is(f[BAD_WORDS].text, "words \xef\xbf\xbd of it") &&
+		   slice_is(f[BAD_AT].text, "/x") && slice_is(f[BAD_FORMAT].text, "avro:collected"),
 	   "bad says stage, reason, words, place and format");
 	OK(&b->tap, f[BAD_SRC_PARTITION].num == 0 && f[BAD_SRC_OFFSET].num == 1 &&
 	   f[BAD_SRC_COUNT].num == 1 && f[BAD_RECEIVED_AT].num == TIME_US &&
@@ -237,7 +239,8 @@ static void check_fates(struct bench *b)
 	   b->ledger.pending == 0 && ledger_holds(&b->ledger), "the ledger adds up");
 	OK(&b->tap, b->pending_settled && b->endings == 1 && b->begun == 1 && b->metrics_ok,
 	   "began once, ended once, settled, metrics named");
-	OK(&b->tap, count_records(b, b->out_url, b->enriched, NULL) == 1000, "1,000 records in out");
+	OK(&b->tap, count_records(b, b->out_url, b->enriched, NULL) == 1000,
+	   "1,000 records in out");
 	OK(&b->tap, count_records(b, b->bad_url, b->bad, check_bad_record) == 1000,
 	   "1,000 records in bad");
 	rc = run(b, b->bad_url, 0, &err);

@@ -158,12 +158,15 @@ static void test_file(struct tap *tap, const char *path)
 	   "flag beats section beats top level");
 	OK(tap, yaml_get(opt_file(set), "sources") != NULL, "the rest of the file is there");
 	opt_print_dump(&program, &conf, &out);
-	OK(tap, memmem(out.ptr, out.len, "body_max: 2048", 14) && !memmem(out.ptr, out.len, "hush", 4),
+	OK(tap,
+	   memmem(out.ptr, out.len, "body_max: 2048", 14) && !memmem(out.ptr, out.len, "hush", 4),
 	   "dump shows values, not secrets");
 	buf_close(&out);
 	opt_close(set);
-	OK(tap, parse("--kafka z=3 --config {}", path, &conf, &set, &err, words,
-		      sizeof(words)) == 0 && conf.kafka.count == 1, "a list flag replaces the file's");
+	OK(tap,
+	   parse("--kafka z=3 --config {}", path, &conf, &set, &err, words, sizeof(words)) == 0 &&
+		   conf.kafka.count == 1,
+	   "a list flag replaces the file's");
 	opt_close(set);
 	write_file(path, "s3cret\nrest\n");
 	snprintf(words, sizeof(words), "--key file:%s", path);

@@ -180,8 +180,10 @@ static void test_file(struct tap *tap, struct rig *rig)
 	/* Payload of the second block, frame of the fifth. */
 	poke(&segment, ends[1] + 20);
 	poke(&segment, ends[4] + 1);
-	OK(tap, segment_verify(&segment, rig->checker, ends[0], 50, ends[6], &tail) == 0 &&
-	   tail.why && tail.offset == 54 && tail.pos == ends[1], "stops at the first: %s", tail.why);
+	OK(tap,
+	   segment_verify(&segment, rig->checker, ends[0], 50, ends[6], &tail) == 0 && tail.why &&
+		   tail.offset == 54 && tail.pos == ends[1],
+	   "stops at the first: %s", tail.why);
 	OK(tap, segment_scan(&segment, rig->checker, ends[0], ends[6], &map) == 0 &&
 	   segment_settle(&map, 50, 74) == 0 && map.count == 5 && map.runs[1].offset == 54 &&
 	   map.runs[1].count == 4 && map.runs[3].count == 4 && map.runs[4].offset == 70 &&

@@ -185,7 +185,8 @@ static uint64_t hash_but_src(const struct schema *schema, const struct value *fi
 	return hash;
 }
 
-static void dump_one(const struct schema *schema, const char *topic, const struct bus_record *record)
+static void dump_one(const struct schema *schema, const char *topic,
+		     const struct bus_record *record)
 {
 	const struct value *f = record->fields;
 

@@ -2,10 +2,10 @@
  *
  *      tool_enriched BUS COUNT [FIRST [PARTITIONS [SEED]]]
  *
- * COUNT events, whose src offsets begin at FIRST per partition; i goes to partition i % PARTITIONS. In
- * between stand a marker after each 50 events of a partition, and after each 97 a stamped repeat of
- * the last one, as a zombie would write it. Texts have quotes, line breaks, other alphabets. Prints
- * "events=N markers=N repeats=N". Same arguments, same records.
+ * COUNT events, whose src offsets begin at FIRST per partition; i goes to partition i % PARTITIONS.
+ * In between stand a marker after each 50 events of a partition, and after each 97 a stamped repeat
+ * of the last one, as a zombie would write it. Texts have quotes, line breaks, other alphabets.
+ * Prints "events=N markers=N repeats=N". Same arguments, same records.
  */
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
@@ -49,8 +49,11 @@ static void text(struct maker *maker, int slot, enum enriched_leaf leaf)
 
 static void make(struct maker *maker, int partition, long offset)
 {
-	static const char *const names[] = { "Page", "Product Viewed", "Order Completed",
-					     "Signed \"Up\"", "\xd0\x97\xd0\xb0\xd0\xba\xd0\xb0\xd0\xb7",
+	static const char *const names[] = { "Page",
+					     "Product Viewed",
+					     "Order Completed",
+					     "Signed \"Up\"",
+					     "\xd0\x97\xd0\xb0\xd0\xba\xd0\xb0\xd0\xb7",
 					     "line\nbreak" };
 	int64_t at = BASE_US + (int64_t)next_random(maker, 3 * 86400) * 1000000 +
 		     (int64_t)next_random(maker, 1000) * 1000 + 7;
@@ -62,8 +65,10 @@ static void make(struct maker *maker, int partition, long offset)
 	snprintf(maker->text[2], 512, "u%llu", (unsigned long long)user);
 	snprintf(maker->text[3], 512, "https://shop.example/p/%llu?x=\"%ld\"",
 		 (unsigned long long)next_random(maker, 50), offset);
-	snprintf(maker->text[4], 512, "{\"price\":%llu.90,\"sku\":\"A-%ld\",\"big\":12345678901234567890,"
-		 "\"tags\":[\"a\",{\"b\":null}]}", (unsigned long long)next_random(maker, 100), offset);
+	snprintf(maker->text[4], 512,
+		 "{\"price\":%llu.90,\"sku\":\"A-%ld\",\"big\":12345678901234567890,"
+		 "\"tags\":[\"a\",{\"b\":null}]}",
+		 (unsigned long long)next_random(maker, 100), offset);
 	snprintf(maker->text[5], 512, "{\"library\":{\"name\":\"x\"},\"locale\":\"de-DE\","
 		 "\"padding\":\"%0*llu\"}", 40, (unsigned long long)next_random(maker, 1000000));
 	text(maker, 0, ENRICHED_MESSAGE_ID);
@@ -77,7 +82,8 @@ static void make(struct maker *maker, int partition, long offset)
 	maker->fields[ENRICHED_GEO_COUNTRY] = value_text(SLICE("DE"));
 	maker->fields[ENRICHED_GEO_LAT] = value_real(52.52);
 	text(maker, 3, ENRICHED_PAGE_URL);
-	maker->fields[ENRICHED_PAGE_TITLE] = value_text(SLICE("T\xc3\xa4st \x01 \\ \xf0\x9f\x98\x80"));
+	maker->fields[ENRICHED_PAGE_TITLE] = value_text(
+		SLICE("T\xc3\xa4st \x01 \\ \xf0\x9f\x98\x80"));
 	text(maker, 4, ENRICHED_PROPERTIES);
 	text(maker, 5, ENRICHED_CONTEXT);
 	maker->fields[ENRICHED_SRC_PARTITION] = value_num(partition);
@@ -126,7 +132,8 @@ static void put_all(struct maker *maker, long count, long first, int partitions)
 
 int main(int argc, char **argv)
 {
-	struct maker maker = { .random = argc > 5 ? strtoull(argv[5], NULL, 10) : 88172645463325252u };
+	struct maker maker = { .random = argc > 5 ? strtoull(argv[5], NULL, 10)
+						  : 88172645463325252u };
 	int partitions = argc > 4 ? (int)strtol(argv[4], NULL, 10) : 1;
 	struct bus_conf conf = { .partitions = partitions, .time_field = ENRICHED_RECEIVED_AT };
 	struct err err = { "" };
