@@ -86,7 +86,8 @@ static bool is_inside(const struct network *network, const struct address *addre
 
 	if (memcmp(network->address.bytes, address->bytes, (size_t)whole) != 0)
 		return false;
-	return rest == 0 || (network->address.bytes[whole] ^ address->bytes[whole]) >> (8 - rest) == 0;
+	return rest == 0 ||
+	       (network->address.bytes[whole] ^ address->bytes[whole]) >> (8 - rest) == 0;
 }
 
 bool address_list_has(const struct address_list *list, const struct address *address)

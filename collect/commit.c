@@ -195,7 +195,8 @@ static int open_lane(struct commit *commit, enum parcel_lane lane, struct err *e
 		.schema = commit->conf.schemas[lane], .log = commit->conf.log,
 		.time_field = -1, .partitions = (int)options->partitions,
 		.commit_ms = (int)options->commit_ms, .segment_bytes = options->segment_bytes,
-		/* Room is counted here, for both lanes; the transport is never the first to say no. */
+		/* Room is counted here, for both lanes; the transport is never the first to say
+		 * no. */
 		.buffer_bytes = 2 * commit->bytes_max,
 		.retain_bytes = options->retain_bytes, .retain_ms = options->retain_ms,
 		.kafka = &options->kafka, .open_ms = options->spool ? -1 : (int)options->open_ms,

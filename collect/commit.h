@@ -9,8 +9,8 @@
  * up only those. What is not safe within answer_ms, or when the disk is full, is answered with 503;
  * it may still become safe (then the sender's repeat is dropped by enrich: same message id).
  *
- * The ledger counts messages: in = out (safe in collected) + bad (safe in bad) + filtered (of sources
- * switched off) + pending.
+ * The ledger counts messages: in = out (safe in collected) + bad (safe in bad) + filtered (of
+ * sources switched off) + pending.
  */
 // SPDX-License-Identifier: Apache-2.0
 #ifndef COLLECT_COMMIT_H

@@ -51,9 +51,9 @@ struct door {
 	const char *name;               /* the field `door` of events */
 	/* > 0: a call of this door; 0: not of this door. */
 	int (*call)(struct slice path);
-	/* 0: the parcel has what came. -EBADMSG: malformed as a whole. -EMSGSIZE: more messages than
-	 * batch_max. -EACCES: no key, or only unknown ones. -ENOSPC: no room in the parcel. Words in
-	 * err, a code in job->reason. */
+	/* 0: the parcel has what came. -EBADMSG: malformed as a whole. -EMSGSIZE: more messages
+	 * than batch_max. -EACCES: no key, or only unknown ones. -ENOSPC: no room in the parcel.
+	 * Words in err, a code in job->reason. */
 	int (*read)(struct door_job *job, struct err *err);
 };
 

@@ -45,13 +45,15 @@ struct lane {
 	struct err words;
 	uint64_t written, durable;      /* the lane's numbers */
 	uint64_t bus_written;           /* the bus's */
-	uint64_t lane_base, bus_base;   /* DIRECT: lane number = bus number - bus_base + lane_base */
+	/* DIRECT: lane number = bus number - bus_base + lane_base */
+	uint64_t lane_base, bus_base;
 	uint64_t spool_base, spool_lane;        /* SPOOLING: the same for the spool's numbers */
 	/* DIRECT with a spool: what may have to be moved there */
 	struct buf ring;
 	size_t ring_at;
 	/* SPOOLING */
-	bool moved;                     /* the first part of the spool is in the bus's queue, too.. */
+	/* the first part of the spool is in the bus's queue, too.. */
+	bool moved;
 	uint64_t moved_seq;             /* ..until this number of the bus is durable.. */
 	int64_t moved_end;              /* ..then all before this offset is delivered */
 	struct flight flights[DRAIN_RECORDS];

@@ -60,7 +60,8 @@ int page_settings(struct slice key, struct slice protocol, struct slice host, st
 		buf_append_slice(out, host);
 		buf_append_text(out, "/v1\",\"protocol\":\"");
 		buf_append_slice(out, protocol);
-		buf_append_text(out, "\",\"unbundledIntegrations\":[],\"addBundledMetadata\":true}},"
+		buf_append_text(out,
+				"\",\"unbundledIntegrations\":[],\"addBundledMetadata\":true}},"
 				"\"plan\":{\"track\":{\"__default\":{\"enabled\":true}},"
 				"\"identify\":{\"__default\":{\"enabled\":true}},"
 				"\"group\":{\"__default\":{\"enabled\":true}}}}");

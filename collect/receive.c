@@ -138,9 +138,11 @@ static void respond(struct receive *receive, struct http_request *request, int s
 	if (retry)
 		snprintf(wait, sizeof(wait), "Retry-After: %d\r\n", retry);
 	if (origin.len)
-		snprintf(headers, sizeof(headers), "%sContent-Type: application/json\r\n"
+		snprintf(headers, sizeof(headers),
+			 "%sContent-Type: application/json\r\n"
 			 "Access-Control-Expose-Headers: Retry-After\r\nVary: Origin\r\n"
-			 "Access-Control-Allow-Origin: %.*s\r\n", wait, (int)origin.len, origin.ptr);
+			 "Access-Control-Allow-Origin: %.*s\r\n",
+			 wait, (int)origin.len, origin.ptr);
 	else
 		snprintf(headers, sizeof(headers), "%s" JSON_HEADERS, wait);
 	http_answer(request, status, headers, body);
@@ -174,8 +176,10 @@ static void refuse(const struct visit *visit, int status, int retry, const char 
 void receive_answer(void *ctx, const struct commit_answer *answer, const char *unsafe)
 {
 	struct receive *receive = ctx;
-	struct visit visit = { .receive = receive, .request = answer->request,
-			       .client = answer->request->peer, .echo_origin = answer->echo_origin };
+	struct visit visit = { .receive = receive,
+			       .request = answer->request,
+			       .client = answer->request->peer,
+			       .echo_origin = answer->echo_origin };
 	char text[64];
 	int n;
 

@@ -6,8 +6,8 @@
  *      DIR/TOPIC.position      text: the offset before which all is delivered
  *
  * The position is written by tmp, fsync, rename, and only then are segments below it removed: a
- * crash repeats deliveries (enrich drops repeated message ids) and loses none. Records that a damaged
- * disk made unreadable are counted, logged and passed over.
+ * crash repeats deliveries (enrich drops repeated message ids) and loses none. Records that a
+ * damaged disk made unreadable are counted, logged and passed over.
  */
 // SPDX-License-Identifier: Apache-2.0
 #ifndef COLLECT_SPOOL_H

@@ -2,8 +2,8 @@
  *
  * A line is one message, or one envelope with a `batch`; empty lines are passed over. A line that
  * cannot be read goes to bad with its number, as does one over inflated-max bytes. What the file
- * says faster than the bus takes waits in the file: nothing is refused. Ends at the end of input, or
- * at SIGTERM or SIGINT behind the last whole line that was read, when all is safe.
+ * says faster than the bus takes waits in the file: nothing is refused. Ends at the end of input,
+ * or at SIGTERM or SIGINT behind the last whole line that was read, when all is safe.
  */
 // SPDX-License-Identifier: Apache-2.0
 #ifndef COLLECT_STDIN_H

@@ -89,60 +89,75 @@ static void describe(struct bench *b, char *out, size_t size)
 	}
 }
 
+static const struct {
+	const char *path, *body, *wanted;
+	int rc;
+} rows[] = {
+	{ "/v1/t", "{\"userId\":\"u\",\"event\":\"e\"}",
+	  "track u {\"userId\":\"u\",\"event\":\"e\"}", 0 },
+	{ "/v1/track/", " {\"userId\" : 1,\"event\":\"e\"}\n",
+	  "track 1 {\"userId\" : 1,\"event\":\"e\"}", 0 },
+	{ "/v1/t",
+	  "{\"userId\":\"u\",\"anonymousId\":\"a\",\"event\":\"e\",\"writeKey\":\"K\"}",
+	  "track a {\"userId\":\"u\",\"anonymousId\":\"a\",\"event\":\"e\"}", 0 },
+	{ "/v1/i", "{\"type\":\"identify\",\"userId\":null,\"anonymousId\":\"a\"}",
+	  "identify a {\"type\":\"identify\",\"userId\":null,\"anonymousId\":\"a\"}", 0 },
+	{ "/v1/g", "{\"groupId\":\"g\"}", "group g {\"groupId\":\"g\"}", 0 },
+	{ "/v1/a", "{\"userId\":\"u\",\"previousId\":7}",
+	  "alias u {\"userId\":\"u\",\"previousId\":7}", 0 },
+	{ "/v1/t", "{\"userId\":\"u\",\"event\":\"e\",\"event\":\"last\"}",
+	  "track u {\"userId\":\"u\",\"event\":\"e\",\"event\":\"last\"}", 0 },
+	{ "/v1/t", "{\"userId\":\"\",\"event\":\"e\"}",
+	  "!missing_id  {\"userId\":\"\",\"event\":\"e\"}", 0 },
+	{ "/v1/t", "{\"userId\":{},\"event\":\"e\"}",
+	  "!wrong_type /userId {\"userId\":{},\"event\":\"e\"}", 0 },
+	{ "/v1/t", "{\"type\":\"page\",\"userId\":\"u\"}",
+	  "!unknown_type /type {\"type\":\"page\",\"userId\":\"u\"}", 0 },
+	{ "/v1/b", "{\"type\":\"page\",\"userId\":\"u\"}",
+	  "page u {\"type\":\"page\",\"userId\":\"u\"}", 0 },
+	{ NULL, "{\"type\":\"screen\",\"userId\":\"u\"}",
+	  "screen u {\"type\":\"screen\",\"userId\":\"u\"}", 0 },
+	{ "/v1/batch",
+	  "{\"batch\":[{\"type\":\"page\",\"userId\":\"u\"}, [], {\"type\":\"page\"}]}",
+	  "page u {\"type\":\"page\",\"userId\":\"u\"}|!wrong_type /batch/1 []|"
+	  "!missing_id /batch/2 {\"type\":\"page\"}",
+	  0 },
+	/* the envelope's context beneath, message keys win; shallow */
+	{ "/v1/batch",
+	  "{\"batch\":[{\"type\":\"page\",\"userId\":\"u\"}],\"context\":{\"a\":{\"b\":1}}}",
+	  "page u {\"type\":\"page\",\"userId\":\"u\",\"context\":{\"a\":{\"b\":1}}}", 0 },
+	{ "/v1/batch",
+	  "{\"batch\":[{\"type\":\"page\",\"userId\":\"u\",\"context\":{\"a\":{\"c\":2}}}],"
+	  "\"context\":{\"a\":{\"b\":1},\"d\":[]}}",
+	  "page u {\"type\":\"page\",\"userId\":\"u\",\"context\":{\"a\":{\"c\":2},\"d\":[]}}",
+	  0 },
+	{ "/v1/batch",
+	  "{\"batch\":[{\"context\":null,\"type\":\"page\",\"userId\":\"u\"}],"
+		"\"context\":{\"a\":1}}",
+	  "page u {\"type\":\"page\",\"userId\":\"u\",\"context\":{\"a\":1}}", 0 },
+	{ "/v1/batch",
+	  "{\"batch\":[{\"writeKey\":\"x\",\"type\":\"page\",\"userId\":\"u\"}],"
+	  "\"integrations\":{\"All\":false},\"context\":{}}",
+	  "page u {\"type\":\"page\",\"userId\":\"u\",\"integrations\":{\"All\":false}}",
+	  0 },
+	{ "/v1/batch",
+	  "{\"batch\":[{\"type\":\"page\",\"userId\":\"u\",\"integrations\":{\"X\":true}}],"
+	  "\"integrations\":{\"All\":false}}",
+	  "page u {\"type\":\"page\",\"userId\":\"u\",\"integrations\":{\"X\":true}}", 0 },
+	{ "/v1/batch", "{\"batch\":[],\"sentAt\":5}", "", 0 },
+	/* of a batch under an escaped name the bytes are written anew */
+	{ "/v1/batch", "{\"b\\u0061tch\":[ { \"type\" : 5 } ]}",
+	  "!wrong_type /batch/0/type {\"type\":5}", 0 },
+	{ "/v1/batch", "{\"batch\":[1],\"batch\":[ { \"type\" : 5 } ]}",
+	  "!wrong_type /batch/0/type { \"type\" : 5 }", 0 },
+	{ "/v1/t", "", "", -EBADMSG },
+	{ "/v1/t", "[]", "", -EBADMSG },
+	{ "/v1/b", "{\"batch\":{}}", "", -EBADMSG },
+	{ "/v1/b", "{\"batch\":[1,2,3,4,5,6,7,8,9,10,11]}", "", -EMSGSIZE },
+};
+
 static void test_bodies(struct tap *tap, struct bench *b)
 {
-	static const struct { const char *path, *body, *wanted; int rc; } rows[] = {
-		{ "/v1/t", "{\"userId\":\"u\",\"event\":\"e\"}",
-		  "track u {\"userId\":\"u\",\"event\":\"e\"}", 0 },
-		{ "/v1/track/", " {\"userId\" : 1,\"event\":\"e\"}\n",
-		  "track 1 {\"userId\" : 1,\"event\":\"e\"}", 0 },
-		{ "/v1/t", "{\"userId\":\"u\",\"anonymousId\":\"a\",\"event\":\"e\",\"writeKey\":\"K\"}",
-		  "track a {\"userId\":\"u\",\"anonymousId\":\"a\",\"event\":\"e\"}", 0 },
-		{ "/v1/i", "{\"type\":\"identify\",\"userId\":null,\"anonymousId\":\"a\"}",
-		  "identify a {\"type\":\"identify\",\"userId\":null,\"anonymousId\":\"a\"}", 0 },
-		{ "/v1/g", "{\"groupId\":\"g\"}", "group g {\"groupId\":\"g\"}", 0 },
-		{ "/v1/a", "{\"userId\":\"u\",\"previousId\":7}",
-		  "alias u {\"userId\":\"u\",\"previousId\":7}", 0 },
-		{ "/v1/t", "{\"userId\":\"u\",\"event\":\"e\",\"event\":\"last\"}",
-		  "track u {\"userId\":\"u\",\"event\":\"e\",\"event\":\"last\"}", 0 },
-		{ "/v1/t", "{\"userId\":\"\",\"event\":\"e\"}",
-		  "!missing_id  {\"userId\":\"\",\"event\":\"e\"}", 0 },
-		{ "/v1/t", "{\"userId\":{},\"event\":\"e\"}",
-		  "!wrong_type /userId {\"userId\":{},\"event\":\"e\"}", 0 },
-		{ "/v1/t", "{\"type\":\"page\",\"userId\":\"u\"}",
-		  "!unknown_type /type {\"type\":\"page\",\"userId\":\"u\"}", 0 },
-		{ "/v1/b", "{\"type\":\"page\",\"userId\":\"u\"}",
-		  "page u {\"type\":\"page\",\"userId\":\"u\"}", 0 },
-		{ NULL, "{\"type\":\"screen\",\"userId\":\"u\"}",
-		  "screen u {\"type\":\"screen\",\"userId\":\"u\"}", 0 },
-		{ "/v1/batch", "{\"batch\":[{\"type\":\"page\",\"userId\":\"u\"}, [], {\"type\":\"page\"}]}",
-		  "page u {\"type\":\"page\",\"userId\":\"u\"}|!wrong_type /batch/1 []|"
-		  "!missing_id /batch/2 {\"type\":\"page\"}", 0 },
-		/* the envelope's context beneath, message keys win; shallow */
-		{ "/v1/batch", "{\"batch\":[{\"type\":\"page\",\"userId\":\"u\"}],\"context\":{\"a\":{\"b\":1}}}",
-		  "page u {\"type\":\"page\",\"userId\":\"u\",\"context\":{\"a\":{\"b\":1}}}", 0 },
-		{ "/v1/batch", "{\"batch\":[{\"type\":\"page\",\"userId\":\"u\",\"context\":{\"a\":{\"c\":2}}}],"
-		  "\"context\":{\"a\":{\"b\":1},\"d\":[]}}",
-		  "page u {\"type\":\"page\",\"userId\":\"u\",\"context\":{\"a\":{\"c\":2},\"d\":[]}}", 0 },
-		{ "/v1/batch", "{\"batch\":[{\"context\":null,\"type\":\"page\",\"userId\":\"u\"}],\"context\":{\"a\":1}}",
-		  "page u {\"type\":\"page\",\"userId\":\"u\",\"context\":{\"a\":1}}", 0 },
-		{ "/v1/batch", "{\"batch\":[{\"writeKey\":\"x\",\"type\":\"page\",\"userId\":\"u\"}],"
-		  "\"integrations\":{\"All\":false},\"context\":{}}",
-		  "page u {\"type\":\"page\",\"userId\":\"u\",\"integrations\":{\"All\":false}}", 0 },
-		{ "/v1/batch", "{\"batch\":[{\"type\":\"page\",\"userId\":\"u\",\"integrations\":{\"X\":true}}],"
-		  "\"integrations\":{\"All\":false}}",
-		  "page u {\"type\":\"page\",\"userId\":\"u\",\"integrations\":{\"X\":true}}", 0 },
-		{ "/v1/batch", "{\"batch\":[],\"sentAt\":5}", "", 0 },
-		/* of a batch under an escaped name the bytes are written anew */
-		{ "/v1/batch", "{\"b\\u0061tch\":[ { \"type\" : 5 } ]}",
-		  "!wrong_type /batch/0/type {\"type\":5}", 0 },
-		{ "/v1/batch", "{\"batch\":[1],\"batch\":[ { \"type\" : 5 } ]}",
-		  "!wrong_type /batch/0/type { \"type\" : 5 }", 0 },
-		{ "/v1/t", "", "", -EBADMSG },
-		{ "/v1/t", "[]", "", -EBADMSG },
-		{ "/v1/b", "{\"batch\":{}}", "", -EBADMSG },
-		{ "/v1/b", "{\"batch\":[1,2,3,4,5,6,7,8,9,10,11]}", "", -EMSGSIZE },
-	};
 	char got[4096];
 	struct err err;
 
@@ -162,7 +177,8 @@ static void test_large(struct tap *tap, struct bench *b)
 	struct buf body = { 0 };
 	struct err err;
 
-	buf_append_text(&body, "{\"batch\":[{\"type\":\"page\",\"userId\":\"u\"}],\"context\":{\"a\":\"");
+	buf_append_text(&body,
+			"{\"batch\":[{\"type\":\"page\",\"userId\":\"u\"}],\"context\":{\"a\":\"");
 	for (int i = 0; i < 4096; i++)
 		buf_append_char(&body, 'x');
 	buf_append(&body, "\"}}", 4);
@@ -170,7 +186,8 @@ static void test_large(struct tap *tap, struct bench *b)
 	   "a context too large to be merged is the message's fault");
 	buf_reset(&body);
 	/* 300 x 300 pairs of keys would have to be compared. */
-	buf_append_text(&body, "{\"batch\":[{\"type\":\"page\",\"userId\":\"u\",\"context\":{\"x\":1");
+	buf_append_text(&body,
+			"{\"batch\":[{\"type\":\"page\",\"userId\":\"u\",\"context\":{\"x\":1");
 	for (int i = 0; i < 300; i++)
 		buf_printf(&body, ",\"%d\":1", i);
 	buf_append_text(&body, "}}],\"context\":{\"x\":1");
@@ -194,7 +211,8 @@ static void test_fields(struct tap *tap, struct bench *b)
 	run(b, "/v1/b", "{\"batch\":[{\"type\":\"page\",\"userId\":\"u\",\"messageId\":77,"
 	    "\"sentAt\":\"2020-01-01T00:00:00Z\"}],\"sentAt\":\"2001-09-09T01:46:40Z\"}", &err);
 	datum_decode(b->readers[0], parcel_value(&b->parcel, &b->parcel.items[0]), fields);
-	OK(tap, fields[COLLECTED_SENT_AT].num == 1000000000000000, "sent_at is the envelope's first");
+	OK(tap, fields[COLLECTED_SENT_AT].num == 1000000000000000,
+	   "sent_at is the envelope's first");
 	OK(tap, slice_is(fields[COLLECTED_MESSAGE_ID].text, "77"), "a number as message id");
 	OK(tap, slice_is(fields[COLLECTED_USER_AGENT].text, "a\xef\xbf\xbd"), "the agent is UTF-8");
 	OK(tap, slice_is(fields[COLLECTED_IP].text, "1.2.3.4") &&

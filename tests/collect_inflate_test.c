@@ -60,14 +60,16 @@ static void test_forms(struct tap *tap, struct inflate *gz)
 	   err.text);
 	in.len--;
 	in.ptr[in.len - 6] ^= 1;
-	OK(tap, inflate_body(gz, buf_slice(&in), false, &out, &err) == -EBADMSG, "a wrong checksum");
+	OK(tap, inflate_body(gz, buf_slice(&in), false, &out, &err) == -EBADMSG,
+	   "a wrong checksum");
 	buf_reset(&in);
 	pack(&in, "zlib", 4, 15);
 	OK(tap, inflate_body(gz, buf_slice(&in), true, &out, &err) == 0 && slice_is(out, "zlib"),
 	   "deflate");
 	OK(tap, inflate_body(gz, buf_slice(&in), false, &out, &err) == -EBADMSG, "is no gzip");
 	pack(&in, "zlib", 4, 15);
-	OK(tap, inflate_body(gz, buf_slice(&in), true, &out, &err) == -EBADMSG, "deflate has one member");
+	OK(tap, inflate_body(gz, buf_slice(&in), true, &out, &err) == -EBADMSG,
+	   "deflate has one member");
 	buf_close(&in);
 }
 
@@ -92,13 +94,15 @@ static void test_bounds(struct tap *tap, struct inflate *gz)
 	buf_reset(&in);
 	pack(&in, plain.ptr, 64 << 20, 31);
 	start = cpu_ms();
-	OK(tap, inflate_body(gz, buf_slice(&in), false, &out, &err) == -ENOSPC, "%zu bytes for 64 MiB",
-	   in.len);
+	OK(tap, inflate_body(gz, buf_slice(&in), false, &out, &err) == -ENOSPC,
+	   "%zu bytes for 64 MiB", in.len);
 	OK(tap, cpu_ms() - start < 200, "stopped after %.1f ms of CPU", cpu_ms() - start);
 	buf_reset(&in);
 	pack(&in, plain.ptr, 3 << 20, 31);
-	OK(tap, inflate_body(gz, buf_slice(&in), false, &out, &err) == -ENOSPC, "the ratio: %zu bytes "
-	   "for 3 MiB", in.len);
+	OK(tap, inflate_body(gz, buf_slice(&in), false, &out, &err) == -ENOSPC,
+	   "the ratio: %zu bytes "
+	   "for 3 MiB",
+	   in.len);
 	buf_reset(&in);
 	pack(&in, plain.ptr, 1000000, 31);
 	OK(tap, inflate_body(gz, buf_slice(&in), false, &out, &err) == 0 && out.len == 1000000,

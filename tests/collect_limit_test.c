@@ -22,7 +22,8 @@ static void test_bucket(struct tap *tap)
 	OK(tap, limit_check(&limit, 1100) == 10, "a batch puts it in debt for 10 s");
 	OK(tap, limit_check(&limit, 11000) == 1, "that is paid by and by");
 	OK(tap, limit_check(&limit, 11101) == 0, "and then it goes on");
-	OK(tap, limit_check(&limit, INT64_MAX) == 0 && limit.tokens == 20000, "never over two seconds' worth");
+	OK(tap, limit_check(&limit, INT64_MAX) == 0 && limit.tokens == 20000,
+	   "never over two seconds' worth");
 	OK(tap, limit_check(&limit, 5) == 0, "a clock that went back harms nothing");
 }
 
@@ -41,8 +42,10 @@ static void test_table(struct tap *tap)
 		abort();
 	OK(tap, find(table, "10.1.2.3") == find(table, "10.1.2.200"), "a /24 is one network");
 	OK(tap, find(table, "10.1.2.3") != find(table, "10.1.3.3"), "the next one another");
-	OK(tap, find(table, "2001:db8:0:1200::1") == find(table, "2001:db8:0:12ff::2"), "so is a /56");
-	OK(tap, find(table, "2001:db8:0:1200::1") != find(table, "2001:db8:0:1300::1"), "also here");
+	OK(tap, find(table, "2001:db8:0:1200::1") == find(table, "2001:db8:0:12ff::2"),
+	   "so is a /56");
+	OK(tap, find(table, "2001:db8:0:1200::1") != find(table, "2001:db8:0:1300::1"),
+	   "also here");
 	OK(tap, find(table, "::ffff:10.1.2.9") == find(table, "10.1.2.3"), "IPv4 in IPv6");
 	OK(tap, find(table, "garbage") != NULL, "no address");
 	for (int i = 0; i < 200000; i++) {

@@ -41,7 +41,8 @@ static void test_good(struct tap *tap)
 		return;
 	b = source_find(set, SLICE("KB2"));
 	OK(tap, source_set_count(set) == 3, "three");
-	OK(tap, b && b == source_find(set, SLICE("KB1")) && slice_is(b->name, "b_1"), "two keys of one");
+	OK(tap, b && b == source_find(set, SLICE("KB1")) && slice_is(b->name, "b_1"),
+	   "two keys of one");
 	OK(tap, !source_find(set, SLICE("KB")) && !source_find(set, SLICE("KB11")) &&
 	   !source_find(set, SLICE("")) && !source_find(set, (struct slice){ NULL, 0 }),
 	   "what is no key finds nothing");
@@ -59,7 +60,8 @@ static void test_good(struct tap *tap)
 
 static void test_refused(struct tap *tap)
 {
-	static const struct { const char *text, *said; } rows[] = {
+	static const struct { const char *text, *said;
+	} rows[] = {
 		{ "sources: 5\n", "f:1: sources must be a list" },
 		{ "sources:\n - x\n", "f:2: a source is a map" },
 		{ "sources:\n - {write_key: K}\n", "f:2: a source needs name" },
@@ -72,13 +74,18 @@ static void test_refused(struct tap *tap)
 		  "f:3: this write key is already that of 'a'" },
 		{ "sources:\n - {name: a, write_key: ''}\n", "f:2: a write key has 1 to 200" },
 		{ "sources:\n - {name: a, write_key: [[K]]}\n", "f:2: a write key must be text" },
-		{ "sources:\n - {name: a, write_key: 'file:/none/such'}\n", "f:2: file:/none/such: No" },
-		{ "sources:\n - {name: a, write_key: K, enabled: maybe}\n", "f:2: enabled is true" },
+		{ "sources:\n - {name: a, write_key: 'file:/none/such'}\n",
+		  "f:2: file:/none/such: No" },
+		{ "sources:\n - {name: a, write_key: K, enabled: maybe}\n",
+		  "f:2: enabled is true" },
 		{ "sources:\n - {name: a, write_key: K, rate: -1}\n", "f:2: rate is a number" },
 		{ "sources:\n - {name: a, write_key: K, rate: 5x}\n", "f:2: rate is a number" },
-		{ "sources:\n - {name: a, write_key: K, origins: x}\n", "f:2: origins must be a list" },
-		{ "sources:\n - {name: a, write_key: K, origins: [x.example]}\n", "f:2: an origin is" },
-		{ "sources:\n - {name: a, write_key: K, colour: red}\n", "f:2: a source has no 'colour'" },
+		{ "sources:\n - {name: a, write_key: K, origins: x}\n",
+		  "f:2: origins must be a list" },
+		{ "sources:\n - {name: a, write_key: K, origins: [x.example]}\n",
+		  "f:2: an origin is" },
+		{ "sources:\n - {name: a, write_key: K, colour: red}\n",
+		  "f:2: a source has no 'colour'" },
 	};
 	struct err err;
 

@@ -18,26 +18,16 @@ struct print_case {
 
 static const struct print_case trends[] = {
 	{ "{\"buckets\":[\"2026-11-01\",\"2026-11-02\"],\"series\":[{\"measure\":0,\"event\":\"A\","
-	  "\"values\":[1,2],\"overall\":3,\"incomplete\":[false,true]}]}",
-	  false,
+	  "\"values\":[1,2],\"overall\":3,\"incomplete\":[false,true]}]}", false,
 	  "             A\n"
-<<<<<<< HEAD
 	  "2026-11-01   1  " HALF_BAR "\n"
 	  "2026-11-02*  2  " FULL_BAR "\n"
 	  "overall      3\n", "one series is a line per bucket; one that is not over has a star" },
-=======
-	  "2026-11-01   1  ████████████████████\n"
-	  "2026-11-02*  2  ████████████████████████████████████████\n"
-	  "overall      3\n",
-	  "one series is a line per bucket; one that is not over has a star" },
->>>>>>> 30afd4b (style: lines within 100 columns)
 	{ "{\"buckets\":[\"a\",\"b\",\"c\"],\"series\":[{\"event\":\"A\",\"values\":[0,1,8],"
 	  "\"overall\":9},{\"event\":\"Bé\",\"segment\":[\"Chrome\",7],\"values\":[1,1,1],"
-	  "\"overall\":30}]}",
-	  false,
+	  "\"overall\":30}]}", false,
 	  "event           overall  a .. c\n"
 	  "A                     9  ▁▁█\n"
-<<<<<<< HEAD
 	  "Bé: Chrome / 7       30  ███\n", "several are a line per series" },
 	{ "{\"buckets\":[\"a\",\"b\"],\"series\":[{\"event\":"
 	  "\"A, \\\"B\\\"\",\"values\":[1.50,null],"
@@ -49,21 +39,6 @@ static const struct print_case trends[] = {
 	  "\"overall\":1}]}", false,
 	  "         ?[31mred?\na                1  " FULL_BAR "\n"
 	  "overall          1\n", "a name cannot talk to the terminal" },
-=======
-	  "Bé: Chrome / 7       30  ███\n",
-	  "several are a line per series" },
-	{ "{\"buckets\":[\"a\",\"b\"],\"series\":[{\"event\":\"A, \\\"B\\\"\",\"values\":[1.50,null],"
-	  "\"overall\":1.5},{\"event\":\"C\",\"values\":[3]}]}",
-	  true, "bucket,\"A, \"\"B\"\"\",C\r\na,1.50,3\r\nb,,\r\n",
-	  "CSV is quoted, digits stay as they were" },
-	{ "{\"buckets\":[],\"series\":[]}", false, "no events in that time\n", "nothing" },
-	{ "{\"buckets\":[\"a\"],\"series\":[{\"event\":\"\\u001b[31mred\\u009b\",\"values\":[1],"
-	  "\"overall\":1}]}",
-	  false,
-	  "         ?[31mred?\na                1  ████████████████████████████████████████\n"
-	  "overall          1\n",
-	  "a name cannot talk to the terminal" },
->>>>>>> 30afd4b (style: lines within 100 columns)
 	{ "{\"series\":[]}", false, NULL, "an answer without buckets" },
 	{ "<html>", false, NULL, "an answer that is no JSON" },
 };
@@ -74,38 +49,20 @@ static const struct {
 	const char *wanted;
 	const char *said;
 } questions[] = {
-<<<<<<< HEAD
 	{ { .unit = "day", .measure = "total" }, NULL,
 	  "{\"unit\":\"day\",\"last\":{\"n\":7,\"unit\":\"day\"}}", "seven days, all events" },
 	{ { .unit = "hour", .measure = "unique", .last = "24h", .zone = "Europe/Berlin",
 	    .source = "web" }, "Order \"x\"",
 	  "{\"unit\":\"hour\",\"measures\":[{\"event\":"
 	  "\"Order \\\"x\\\"\",\"measure\":\"unique\"}],"
-=======
-	{ { .unit = "day", .measure = "total" },
-	  NULL,
-	  "{\"unit\":\"day\",\"last\":{\"n\":7,\"unit\":\"day\"}}",
-	  "seven days, all events" },
-	{ { .unit = "hour",
-	    .measure = "unique",
-	    .last = "24h",
-	    .zone = "Europe/Berlin",
-	    .source = "web" },
-	  "Order \"x\"",
-	  "{\"unit\":\"hour\",\"measures\":[{\"event\":\"Order \\\"x\\\"\",\"measure\":\"unique\"}],"
->>>>>>> 30afd4b (style: lines within 100 columns)
 	  "\"zone\":\"Europe/Berlin\",\"source\":\"web\",\"last\":{\"n\":24,\"unit\":\"hour\"}}",
 	  "an event, its zone and source" },
-	{ { .unit = "day", .measure = "total", .from = "2026-11-01", .to = "2026-11-02" },
-	  NULL,
-	  "{\"unit\":\"day\",\"from\":\"2026-11-01\",\"to\":\"2026-11-02\"}",
-	  "from and to" },
+	{ { .unit = "day", .measure = "total", .from = "2026-11-01", .to = "2026-11-02" }, NULL,
+	  "{\"unit\":\"day\",\"from\":\"2026-11-01\",\"to\":\"2026-11-02\"}", "from and to" },
 	{ { .unit = "day", .measure = "total", .last = "7" }, NULL, NULL, "a span without a unit" },
 	{ { .unit = "day", .measure = "total", .last = "0d" }, NULL, NULL, "no days" },
 	{ { .unit = "day", .measure = "total", .last = "7dd" }, NULL, NULL, "7dd" },
-	{ { .unit = "day", .measure = "total", .last = "99999999999999999999d" },
-	  NULL,
-	  NULL,
+	{ { .unit = "day", .measure = "total", .last = "99999999999999999999d" }, NULL, NULL,
 	  "a number over all bounds" },
 };
 
@@ -114,13 +71,8 @@ static bool is_text(const struct buf *out, const char *wanted)
 	bool same = slice_eq(buf_slice(out), slice_from(wanted));
 
 	if (!same)
-<<<<<<< HEAD
 		printf("# got:\n%.*s# wanted:\n%s\n", (int)out->len,
 		       out->ptr ? out->ptr : "", wanted);
-=======
-		printf("# got:\n%.*s# wanted:\n%s\n", (int)out->len, out->ptr ? out->ptr : "",
-		       wanted);
->>>>>>> 30afd4b (style: lines within 100 columns)
 	return same;
 }
 

@@ -34,14 +34,9 @@ static void check_message(struct json_reader *reader, const struct shop_event *e
 	is_track = slice_is(type, "track");
 	ip = json_text(json_get(root, "context"), "ip");
 	if (when_parse(json_text(root, "timestamp"), &time_us) ||
-<<<<<<< HEAD
 	    time_us / 1000 != event->time_us / 1000 ||
 	    !json_text(root, "messageId").len || !ip.len ||
 	    !json_text(json_get(root, "context"), "userAgent").len ||
-=======
-	    time_us / 1000 != event->time_us / 1000 || !json_text(root, "messageId").len ||
-	    !ip.len || !json_text(json_get(root, "context"), "userAgent").len ||
->>>>>>> 30afd4b (style: lines within 100 columns)
 	    is_track != (json_text(root, "event").len > 0) ||
 	    (is_track && !slice_is(json_text(root, "event"), shop_name(event->kind))) ||
 	    is_alias != (json_text(root, "previousId").len > 0) ||

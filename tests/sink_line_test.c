@@ -7,16 +7,16 @@
 #include "lib/record.h"
 #include "tests/tap.h"
 
-#define SMALL \
-	"{\"type\":\"record\",\"name\":\"x.T\",\"fields\":[" \
+#define SMALL "{\"type\":\"record\",\"name\":\"x.T\",\"fields\":[" \
 	"{\"name\":\"a\",\"type\":\"string\"}," \
 	"{\"name\":\"g\",\"type\":{\"type\":\"record\",\"name\":\"x.G\",\"fields\":[" \
-	"{\"name\":\"n\",\"type\":[\"null\",\"long\"],\"default\":null}," \
-	"{\"name\":\"h\",\"type\":{\"type\":\"record\",\"name\":\"x.H\",\"fields\":[" \
-	"{\"name\":\"r\",\"type\":[\"null\",\"double\"],\"default\":null}]}}]}}," \
+		"{\"name\":\"n\",\"type\":[\"null\",\"long\"],\"default\":null}," \
+		"{\"name\":\"h\",\"type\":{\"type\":\"record\",\"name\":\"x.H\",\"fields\":[" \
+			"{\"name\":\"r\",\"type\":[\"null\",\"double\"],\"default\":null}]}}]}}," \
 	"{\"name\":\"properties\",\"type\":[\"null\",\"string\"],\"default\":null}," \
-	"{\"name\":\"t\",\"type\":[\"null\",{\"type\":\"long\",\"logicalType\":\"timestamp-micros\"}]," \
-	"\"default\":null}," \
+	"{\"name\":\"t\",\"type\":[\"null\",{\"type\":\"long\"," \
+		"\"logicalType\":\"timestamp-micros\"}]," \
+		"\"default\":null}," \
 	"{\"name\":\"b\",\"type\":[\"null\",\"bytes\"],\"default\":null}," \
 	"{\"name\":\"f\",\"type\":[\"null\",\"boolean\"],\"default\":null}]}"
 
@@ -32,95 +32,55 @@ static const struct {
 	bool nulls;
 	const char *wanted;
 } cases[] = {
-	{ "nulls are named",
-	  { [A] = TEXT("x") },
-	  true,
+	{ "nulls are named", { [A] = TEXT("x") }, true,
 	  "{\"a\":\"x\",\"g\":{\"n\":null,\"h\":{\"r\":null}},\"properties\":null,\"t\":null,"
 	  "\"b\":null,\"b_base64\":null,\"f\":null}\n" },
-	{ "nulls are left out, and objects without members",
-	  { [A] = TEXT("x") },
-	  false,
+	{ "nulls are left out, and objects without members", { [A] = TEXT("x") }, false,
 	  "{\"a\":\"x\"}\n" },
-	{ "a leaf deep down opens what it needs",
-	  { [A] = TEXT(""), [R] = REAL(0.1) },
-	  false,
+	{ "a leaf deep down opens what it needs", { [A] = TEXT(""), [R] = REAL(0.1) }, false,
 	  "{\"a\":\"\",\"g\":{\"h\":{\"r\":0.1}}}\n" },
-	{ "both levels, then back up",
-	  { [A] = TEXT("x"), [N] = NUM(-9223372036854775807 - 1), [R] = REAL(1e300), [F] = NUM(1) },
-	  false,
+	{ "both levels, then back up", { [A] = TEXT("x"), [N] = NUM(-9223372036854775807 - 1),
+	  [R] = REAL(1e300), [F] = NUM(1) }, false,
 	  "{\"a\":\"x\",\"g\":{\"n\":-9223372036854775808,\"h\":{\"r\":1e+300}},\"f\":true}\n" },
-	{ "JSON stands as it was sent",
-	  { [A] = TEXT("x"), [PROPERTIES] = TEXT("{\"n\":1.10, \"big\":12345678901234567890}") },
-	  false,
+	{ "JSON stands as it was sent", { [A] = TEXT("x"),
+	  [PROPERTIES] = TEXT("{\"n\":1.10, \"big\":12345678901234567890}") }, false,
 	  "{\"a\":\"x\",\"properties\":{\"n\":1.10, \"big\":12345678901234567890}}\n" },
-	{ "JSON over two lines becomes one",
-	  { [A] = TEXT("x"), [PROPERTIES] = TEXT("{\"n\":\n1}") },
-	  false,
-	  "{\"a\":\"x\",\"properties\":{\"n\":1}}\n" },
-	{ "what is no JSON becomes text",
-	  { [A] = TEXT("x"), [PROPERTIES] = TEXT("{\"n\":}") },
-	  false,
-	  "{\"a\":\"x\",\"properties\":\"{\\\"n\\\":}\"}\n" },
-	{ "empty JSON too",
-	  { [A] = TEXT("x"), [PROPERTIES] = TEXT("") },
-	  false,
+	{ "JSON over two lines becomes one", { [A] = TEXT("x"), [PROPERTIES] =
+		TEXT("{\"n\":\n1}") },
+	  false, "{\"a\":\"x\",\"properties\":{\"n\":1}}\n" },
+	{ "what is no JSON becomes text", { [A] = TEXT("x"), [PROPERTIES] = TEXT("{\"n\":}") },
+	  false, "{\"a\":\"x\",\"properties\":\"{\\\"n\\\":}\"}\n" },
+	{ "empty JSON too", { [A] = TEXT("x"), [PROPERTIES] = TEXT("") }, false,
 	  "{\"a\":\"x\",\"properties\":\"\"}\n" },
-	{ "a brace at a text's end is no object",
-	  { [A] = TEXT("{"), [N] = NUM(0) },
-	  false,
+	{ "a brace at a text's end is no object", { [A] = TEXT("{"), [N] = NUM(0) }, false,
 	  "{\"a\":\"{\",\"g\":{\"n\":0}}\n" },
-	{ "times",
-	  { [A] = TEXT("x"), [T] = NUM(1793491200123456) },
-	  false,
+	{ "times", { [A] = TEXT("x"), [T] = NUM(1793491200123456) }, false,
 	  "{\"a\":\"x\",\"t\":\"2026-11-01T00:00:00.123Z\"}\n" },
-	{ "times before 1970",
-	  { [A] = TEXT("x"), [T] = NUM(-1) },
-	  false,
+	{ "times before 1970", { [A] = TEXT("x"), [T] = NUM(-1) }, false,
 	  "{\"a\":\"x\",\"t\":\"1969-12-31T23:59:59.999Z\"}\n" },
-	{ "text is escaped",
-	  { [A] = TEXT("\"\\\n\x01\xff") },
-	  false,
+	{ "text is escaped", { [A] = TEXT("\"\\\n\x01\xff") }, false,
 	  "{\"a\":\"\\\"\\\\\\n\\u0001\xef\xbf\xbd\"}\n" },
-	{ "bytes that are text",
-	  { [A] = TEXT("x"), [B] = TEXT("h\xc3\xa9") },
-	  true,
+	{ "bytes that are text", { [A] = TEXT("x"), [B] = TEXT("h\xc3\xa9") }, true,
 	  "{\"a\":\"x\",\"g\":{\"n\":null,\"h\":{\"r\":null}},\"properties\":null,\"t\":null,"
 	  "\"b\":\"h\xc3\xa9\",\"b_base64\":null,\"f\":null}\n" },
-	{ "bytes that are none",
-	  { [A] = TEXT("x"), [B] = TEXT("\x00\xff\xfe") },
-	  false,
+	{ "bytes that are none", { [A] = TEXT("x"), [B] = TEXT("\x00\xff\xfe") }, false,
 	  "{\"a\":\"x\",\"b_base64\":\"AP/+\"}\n" },
-	{ "base64 with one = and two",
-	  { [A] = TEXT("x"), [B] = TEXT("\xff\xff") },
-	  false,
+	{ "base64 with one = and two", { [A] = TEXT("x"), [B] = TEXT("\xff\xff") }, false,
 	  "{\"a\":\"x\",\"b_base64\":\"//8=\"}\n" },
-	{ "",
-	  { [A] = TEXT("x"), [B] = TEXT("\xff") },
-	  false,
-	  "{\"a\":\"x\",\"b_base64\":\"/w==\"}\n" },
-	{ "a surrogate is not UTF-8",
-	  { [A] = TEXT("x"), [B] = TEXT("\xed\xa0\x80") },
-	  false,
+	{ "", { [A] = TEXT("x"), [B] = TEXT("\xff") }, false, "{\"a\":\"x\","
+		"\"b_base64\":\"/w==\"}\n" },
+	{ "a surrogate is not UTF-8", { [A] = TEXT("x"), [B] = TEXT("\xed\xa0\x80") }, false,
 	  "{\"a\":\"x\",\"b_base64\":\"7aCA\"}\n" },
-	{ "an overlong form neither",
-	  { [A] = TEXT("x"), [B] = TEXT("\xc0\x80") },
-	  false,
+	{ "an overlong form neither", { [A] = TEXT("x"), [B] = TEXT("\xc0\x80") }, false,
 	  "{\"a\":\"x\",\"b_base64\":\"wIA=\"}\n" },
-	{ "nor a cut one",
-	  { [A] = TEXT("x"), [B] = TEXT("\xf0\x9f\x98") },
-	  false,
+	{ "nor a cut one", { [A] = TEXT("x"), [B] = TEXT("\xf0\x9f\x98") }, false,
 	  "{\"a\":\"x\",\"b_base64\":\"8J+Y\"}\n" },
-	{ "the greatest code point",
-	  { [A] = TEXT("x"), [B] = TEXT("\xf4\x8f\xbf\xbf") },
-	  false,
+	{ "the greatest code point", { [A] = TEXT("x"), [B] = TEXT("\xf4\x8f\xbf\xbf") }, false,
 	  "{\"a\":\"x\",\"b\":\"\xf4\x8f\xbf\xbf\"}\n" },
-	{ "no number is null",
-	  { [A] = TEXT("x"), [R] = REAL(NAN) },
-	  false,
+	{ "no number is null", { [A] = TEXT("x"), [R] = REAL(NAN) }, false,
 	  "{\"a\":\"x\",\"g\":{\"h\":{\"r\":null}}}\n" },
-	{ "a double keeps all its digits",
-	  { [A] = TEXT("x"), [R] = REAL(0.30000000000000004) },
-	  false,
+	{ "a double keeps all its digits", { [A] = TEXT("x"), [R] = REAL(0.30000000000000004) },
+		false,
 	  "{\"a\":\"x\",\"g\":{\"h\":{\"r\":0.30000000000000004}}}\n" },
 };
 

@@ -18,7 +18,7 @@ sub ok {
 
 sub lines_of {
     my ($file) = @_;
-    open my $in, '<', $file or die "$file: $!";
+    open my $in, '<:encoding(UTF-8)', $file or die "$file: $!";
     my @lines = <$in>;
     chomp @lines;
     return @lines;
