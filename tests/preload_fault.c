@@ -96,12 +96,13 @@ static void parse_rule(struct rule *rule, char *text)
 __attribute__((constructor)) static void parse(void)
 {
 	const char *env = getenv("FAULT");
-	char *text = env ? strdup(env) : NULL, *rule;
+	char *copy = env ? strdup(env) : NULL, *text = copy, *rule;
 
 	while_exists = getenv("FAULT_IF");
 	while (text && (rule = strsep(&text, ",")) && rule_count < RULES_MAX)
 		if (*rule)
 			parse_rule(&rules[rule_count++], rule);
+	free(copy);
 }
 
 static void *real(const char *name)
