@@ -22,6 +22,7 @@ struct leaf {
 	struct slice path;              /* "geo." of "geo.country"; into the field's name */
 	struct slice name;              /* "country" */
 	int depth;                      /* dots in path */
+	struct slice null;              /* `,"country":null`; owned */
 };
 
 struct line {
@@ -58,8 +59,10 @@ static enum leaf_kind kind_of(const struct schema_field *field)
 	return LEAF_TEXT;
 }
 
-static void leaf_init(struct leaf *leaf, const struct schema_field *field)
+static int leaf_init(struct leaf *leaf, const struct schema_field *field)
 {
+	char *null = NULL;
+
 	const char *dot = strrchr(field->name, '.');
 	size_t path = dot ? (size_t)(dot + 1 - field->name) : 0;
 
@@ -69,25 +72,30 @@ static void leaf_init(struct leaf *leaf, const struct schema_field *field)
 	for (size_t i = 0; i < path; i++)
 		leaf->depth += field->name[i] == '.';
 	assert(leaf->depth <= DEPTH_MAX);
+	if (asprintf(&null, ",\"%s\":null", leaf->name.ptr) < 0)
+		return -ENOMEM;
+	leaf->null = slice_from(null);
+	return 0;
 }
 
 int line_open(struct line **linep, const struct schema *schema, bool nulls, struct err *err)
 {
 	int count = schema_field_count(schema);
 	struct line *line = calloc(1, sizeof(*line) + (size_t)count * sizeof(line->leaves[0]));
-	int rc;
+	int rc = 0;
 
 	*linep = NULL;
 	if (!line)
 		return err_set(err, -ENOMEM, "no memory");
 	line->nulls = nulls;
 	line->count = count;
-	for (int i = 0; i < count; i++)
-		leaf_init(&line->leaves[i], schema_field_at(schema, i));
-	rc = json_open(&line->json, err);
+	for (int i = 0; i < count && rc == 0; i++)
+		rc = leaf_init(&line->leaves[i], schema_field_at(schema, i));
+	if (rc == 0)
+		rc = json_open(&line->json, err);
 	if (rc < 0) {
-		free(line);
-		return rc;
+		line_close(line);
+		return err_set(err, rc, "no memory");
 	}
 	*linep = line;
 	return 0;
@@ -97,6 +105,8 @@ void line_close(struct line *line)
 {
 	if (!line)
 		return;
+	for (int i = 0; i < line->count; i++)
+		free((void *)(uintptr_t)line->leaves[i].null.ptr);
 	json_close(line->json);
 	free(line);
 }
@@ -111,6 +121,15 @@ static void put_name(struct buf *out, struct slice name, const char *suffix)
 	buf_append_slice(out, name);
 	buf_append_text(out, suffix);
 	buf_append(out, "\":", 2);
+}
+
+/* The same from the leaf's prepared text, in one append: half of a line with nulls is names. */
+static void put_leaf_name(struct buf *out, const struct leaf *leaf, bool is_null)
+{
+	bool is_first = out->len && out->ptr[out->len - 1] == '{';
+	size_t len = leaf->null.len - (is_null ? 0 : 4);
+
+	buf_append(out, leaf->null.ptr + is_first, len - is_first);
 }
 
 static void put_real(struct buf *out, double real)
@@ -247,9 +266,8 @@ static void put_value(struct line *line, const struct leaf *leaf, const struct v
 		put_bytes(line, leaf, value->text, out);
 		return;
 	}
-	put_name(out, leaf->name, "");
+	put_leaf_name(out, leaf, !value->is_set);
 	if (!value->is_set) {
-		buf_append(out, "null", 4);
 		if (leaf->kind == LEAF_BYTES) {
 			put_name(out, leaf->name, "_base64");
 			buf_append(out, "null", 4);
