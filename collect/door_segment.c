@@ -89,6 +89,7 @@ struct message {
 	yyjson_val *root;
 	yyjson_val *member[MEMBERS];
 	int index;                      /* in batch; -1: the body itself */
+	yyjson_val *next;               /* behind it in batch; NULL: none */
 	struct source *source;
 };
 
@@ -308,6 +309,45 @@ static struct slice trim(struct slice text)
 	return text;
 }
 
+/* Where a message of a batch begins in the text: before its first key. -EBADMSG: it has none. */
+static ssize_t start_of(const struct door_job *job, yyjson_val *root)
+{
+	const char *text = job->body.ptr;
+	ssize_t at;
+
+	if (!yyjson_is_obj(root) || unsafe_yyjson_get_len(root) == 0)
+		return -EBADMSG;
+	at = json_offset(job->json, unsafe_yyjson_get_first(root)) - 1;
+	if (at <= 0 || text[at] != '"')
+		return -EBADMSG;
+	for (at--; at > 0 && strchr(" \t\r\n", text[at]); at--)
+		;
+	return text[at] == '{' ? at : -EBADMSG;
+}
+
+/* The bytes that a message of a batch came as; {NULL, 0} where that is not clear. Its end is sought
+ * from the next one's start backwards: no need to go through the message. Writing it anew instead
+ * took 15 % of all CPU time. */
+static struct slice verbatim(const struct door_job *job, const struct message *message)
+{
+	ssize_t start = start_of(job, message->root), next;
+	struct slice text = job->body;
+	size_t end;
+
+	if (start < 0)
+		return (struct slice){ NULL, 0 };
+	next = message->next ? start_of(job, message->next) : -1;
+	if (next < 0)
+		end = extent_end(text, (size_t)start);
+	else
+		for (end = (size_t)next; end > (size_t)start &&
+					 strchr(" \t\r\n,", text.ptr[end - 1]); end--)
+			;
+	if (end <= (size_t)start || text.ptr[end - 1] != '}')
+		return (struct slice){ NULL, 0 };
+	return (struct slice){ text.ptr + start, end - (size_t)start };
+}
+
 /* *body gets the event's JSON: the very bytes that came where nothing is to be changed. */
 static bool make_body(struct door_job *job, const struct message *message,
 		      const struct envelope *envelope, struct slice *body, struct verdict *verdict)
@@ -319,11 +359,12 @@ static bool make_body(struct door_job *job, const struct message *message,
 	if (edit && !write_edited(job, message, envelope))
 		return say(verdict, "too_large", "context", "the envelope's context is too large "
 			   "to be merged");
-	if (!edit && message->index < 0)
-		*body = trim(job->body);
-	else if (!edit)
+	*body = (struct slice){ NULL, 0 };
+	if (!edit)
+		*body = message->index < 0 ? trim(job->body) : verbatim(job, message);
+	if (!edit && !body->ptr)
 		json_write(message->root, &job->text);
-	if (edit || message->index >= 0)
+	if (!body->ptr)
 		*body = buf_slice(&job->text);
 	if (body->len > job->message_max)
 		return say(verdict, "too_large", "", "a message has more than --message-max "
@@ -517,6 +558,8 @@ static int take_batch(struct door_job *job, const struct message *root, struct e
 	yyjson_arr_foreach(batch, i, max, value) {
 		struct message message = { .root = value, .index = (int)i };
 
+		if (i + 1 < max)
+			message.next = unsafe_yyjson_get_next(value);
 		rc = take(job, &message, SEGMENT_NONE, &envelope);
 		if (rc)
 			return rc;

@@ -44,6 +44,11 @@ static size_t skip_value(struct slice text, size_t at)
 	return at;
 }
 
+size_t extent_end(struct slice text, size_t at)
+{
+	return skip_value(text, at);
+}
+
 static bool add(struct slice item, struct slice **items, size_t *count, size_t *cap)
 {
 	if (*count == *cap) {

@@ -16,4 +16,7 @@
 void extent_find(struct slice text, const char *key, struct slice **items, size_t *count,
 		 size_t *cap);
 
+/* The end of the value that begins at text[at]. */
+size_t extent_end(struct slice text, size_t at);
+
 #endif

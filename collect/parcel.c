@@ -35,8 +35,8 @@ void parcel_begin(struct parcel *parcel, const struct parcel_from *from)
 	parcel->from = *from;
 	parcel->from.ip = clean(parcel, from->ip, &ip_at);
 	parcel->from.user_agent = clean(parcel, from->user_agent, &agent_at);
-	parcel->from.ip.ptr = parcel->clean.ptr + ip_at;
-	parcel->from.user_agent.ptr = parcel->clean.ptr + agent_at;
+	parcel->from.ip.ptr = buf_slice(&parcel->clean).ptr + ip_at;
+	parcel->from.user_agent.ptr = buf_slice(&parcel->clean).ptr + agent_at;
 }
 
 static struct value text_or_null(struct slice text)

@@ -165,6 +165,18 @@ int json_parse(struct json_reader *reader, struct slice text, yyjson_val **rootp
 	return 0;
 }
 
+ssize_t json_offset(const struct json_reader *reader, yyjson_val *string)
+{
+	const char *pool = reader->doc ? reader->doc->str_pool : NULL, *at;
+
+	if (!pool || !yyjson_is_str(string))
+		return -EBADMSG;
+	at = unsafe_yyjson_get_str(string);
+	if (at <= pool || (size_t)(at - pool) >= yyjson_doc_get_read_size(reader->doc))
+		return -EBADMSG;
+	return at - pool;
+}
+
 yyjson_val *json_get(yyjson_val *object, const char *key)
 {
 	size_t len = strlen(key), count;

@@ -13,6 +13,7 @@
 #define LIB_JSON_H
 
 #include <stdint.h>
+#include <sys/types.h>
 #include <yyjson.h>
 
 #include "lib/buf.h"
@@ -30,6 +31,11 @@ void json_close(struct json_reader *reader);
  * -EBADMSG: words say what and at which byte. */
 MUST_CHECK int json_parse(struct json_reader *reader, struct slice text, yyjson_val **rootp,
 			  struct err *err);
+
+/* Where a key or string of the latest text begins in that text: the byte behind its quote. yyjson
+ * unescapes strings where they stand in its copy of the text, so that this costs nothing. -EBADMSG:
+ * it is no string of that text. */
+ssize_t json_offset(const struct json_reader *reader, yyjson_val *string);
 
 /* A member of an object; NULL where there is none, where it is null, or object is none. */
 yyjson_val *json_get(yyjson_val *object, const char *key);
