@@ -4,6 +4,11 @@
  *      tool_kafka txn BROKERS TOPIC N [abort]    N records in one transaction
  */
 // SPDX-License-Identifier: Apache-2.0
+/* librdkafka's macros for rd_kafka_producev are statement expressions in clang. */
+#ifdef __clang__
+#pragma clang diagnostic ignored "-Wgnu-statement-expression"
+#endif
+
 #include <librdkafka/rdkafka.h>
 #include <stdio.h>
 #include <stdlib.h>
