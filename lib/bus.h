@@ -41,7 +41,7 @@ struct bus;
 enum bus_mode { BUS_READ, BUS_WRITE };
 
 #define BUS_PARTITIONS_MAX 256
-#define BUS_RECORD_MAX     ((size_t)1 << 20)   /* bytes of one value; more is -ENOSPC */
+#define BUS_RECORD_MAX     ((size_t)960 << 10) /* bytes of one value; more is -EMSGSIZE */
 #define BUS_OFFSET_FIRST   (-2)                /* the oldest record that is kept */
 #define BUS_OFFSET_END     (-1)                /* what comes from now on */
 
@@ -113,7 +113,7 @@ MUST_CHECK int bus_next(struct bus *bus, struct bus_record *record, int timeout_
 /* Stages one record. partition >= 0, or -1: by murmur2 of key as Kafka's own clients do it, any
  * partition for an empty key. value is one datum of conf.schema, key and value are copied.
  * *seq (may be NULL) gets its number. -EAGAIN: buffer_bytes are waiting; see bus_wait.
- * -ENOSPC: value over BUS_RECORD_MAX. Other -errno: the sticky error of bus_error. */
+ * -EMSGSIZE: value over BUS_RECORD_MAX. Other -errno: the sticky error of bus_error. */
 MUST_CHECK int bus_write(struct bus *bus, int32_t partition, struct slice key, struct slice value,
 			 uint64_t *seq);
 /* All that is staged may go out. 0, or the sticky error. */

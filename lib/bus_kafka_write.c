@@ -28,6 +28,9 @@
 #define BUFFER_DEFAULT ((int64_t)32 << 20)
 #define RECORD_COST    160              /* what librdkafka and we keep beside a record's bytes */
 #define RECORD_BYTES   (1000000 - 1024) /* under librdkafka's message.max.bytes */
+#define KEY_BYTES      4096             /* of a key that go to the broker: it only places records */
+
+static_assert(BUS_RECORD_MAX + KEY_BYTES <= RECORD_BYTES, "every record of the bus fits");
 #define IDLE_MS        200              /* the thread looks up at least so often */
 
 /* Before each record in a chunk. */
@@ -312,9 +315,10 @@ static int writer_write(struct bus *bus, int32_t partition, struct slice key, st
 			uint64_t *seq)
 {
 	struct writer *w = (struct writer *)bus;
-	struct head head = { partition < 0 ? -1 : partition, (uint32_t)key.len,
+	struct head head = { partition < 0 ? -1 : partition,
+			     (uint32_t)(key.len < KEY_BYTES ? key.len : KEY_BYTES),
 			     (uint32_t)value.len + KAFKA_FRAME };
-	int64_t bytes = cost(key.len, value.len + KAFKA_FRAME);
+	int64_t bytes = cost(head.key_len, value.len + KAFKA_FRAME);
 	struct chunk *chunk;
 	int error = kafka_error(bus);
 	int partitions = atomic_load_explicit(&w->k.partitions, memory_order_relaxed);
@@ -322,8 +326,9 @@ static int writer_write(struct bus *bus, int32_t partition, struct slice key, st
 
 	if (error)
 		return error;
-	if (value.len > RECORD_BYTES || key.len > RECORD_BYTES - value.len)
-		return -ENOSPC;
+	if (value.len > BUS_RECORD_MAX)
+		return -EMSGSIZE;
+	key.len = head.key_len;
 	if (partitions && partition >= partitions)
 		return -EINVAL;
 	if (atomic_load(&w->waiting) + bytes > w->bytes_max ||

@@ -24,6 +24,7 @@
 #define LAG_MAX      48
 /* Room in a bad record for all that is not the original's bytes. */
 #define BAD_ROOM     ((size_t)16 << 10)
+#define BAD_HEADER_MAX 1024      /* bytes of a header value in a bad record */
 #define WORDS_MAX    2000
 
 enum count { COUNT_IN, COUNT_OUT, COUNT_BAD, COUNT_DUPLICATE, COUNT_FILTERED, COUNT_PENDING,
@@ -56,8 +57,9 @@ struct filter {
 	bool bad_dirty;                 /* staged since the last flush */
 	struct value bad_fields[BAD_COUNT];
 	struct buf bad_datum, bad_words;
-	int64_t bad_seen[BUS_PARTITIONS_MAX];   /* highest src in the bad tail at open; -1: none */
-	int64_t bad_seen_at[BUS_PARTITIONS_MAX];        /* its failed_at */
+	struct bad_mark *bad_marks;     /* src of the bad tail at open, sorted; owned */
+	size_t bad_mark_count;
+	bool bad_tail_is_cut;           /* there was more before the tail */
 	int in_received_at, in_source, in_ip, in_user_agent;    /* leaves of in_schema; < 0: none */
 	/* metrics */
 	struct metric_set *metrics;
@@ -158,8 +160,12 @@ static int wait_some(struct filter *f, struct bus *bus, const char *which)
 	int64_t now;
 
 	signals_poll(f);
-	if (rc != -ENOSPC && rc != -EDQUOT)
-		return rc < 0 ? bus_fail(f, bus, which, rc) : 0;
+	if (rc < 0 && rc != -ENOSPC && rc != -EDQUOT)
+		return bus_fail(f, bus, which, rc);
+	if (rc == 0)
+		rc = bus_error(bus);    /* one that the transport is trying to mend */
+	if (rc == 0)
+		return 0;
 	if (f->stopping)
 		return bus_fail(f, bus, which, rc);
 	now = when_monotonic_ms();
@@ -268,6 +274,12 @@ struct bad_tail {
 	int64_t start;
 };
 
+/* A bad record that an earlier run wrote. */
+struct bad_mark {
+	int64_t partition, offset;      /* its src */
+	int64_t failed_at;
+};
+
 static int64_t bad_tail_start(void *ctx, int32_t partition, struct err *err)
 {
 	const struct bad_tail *tail = ctx;
@@ -279,14 +291,28 @@ static int64_t bad_tail_start(void *ctx, int32_t partition, struct err *err)
 
 static void bad_tail_take(struct filter *f, const struct value *fields)
 {
-	int64_t p = fields[BAD_SRC_PARTITION].num;
-	int64_t last = fields[BAD_SRC_OFFSET].num + fields[BAD_SRC_COUNT].num - 1;
-
-	if (!slice_is(value_slice(&fields[BAD_STAGE]), f->conf->program) || p < 0 ||
-	    p >= BUS_PARTITIONS_MAX || last < f->bad_seen[p])
+	if (!slice_is(value_slice(&fields[BAD_STAGE]), f->conf->program) ||
+	    f->bad_mark_count == STAMP_TAIL)
 		return;
-	f->bad_seen[p] = last;
-	f->bad_seen_at[p] = fields[BAD_FAILED_AT].num;
+	f->bad_marks[f->bad_mark_count++] = (struct bad_mark){
+		fields[BAD_SRC_PARTITION].num, fields[BAD_SRC_OFFSET].num, fields[BAD_FAILED_AT].num
+	};
+}
+
+static bool is_same_src(const struct bad_mark *a, const struct bad_mark *b)
+{
+	return a->partition == b->partition && a->offset == b->offset;
+}
+
+static int compare_marks(const void *a, const void *b)
+{
+	const struct bad_mark *x = a, *y = b;
+
+	if (x->partition != y->partition)
+		return x->partition < y->partition ? -1 : 1;
+	if (x->offset != y->offset)
+		return x->offset < y->offset ? -1 : 1;
+	return (x->failed_at > y->failed_at) - (x->failed_at < y->failed_at);
 }
 
 /* The src of bad records that an earlier run made durable: its outputs may have been lost, and
@@ -311,7 +337,11 @@ static int bad_resume(struct filter *f, struct slice topic)
 	bus_close(probe);
 	if (rc < 0 || first == end)
 		return 0;
-	tail.start = end - first > STAMP_TAIL ? end - STAMP_TAIL : first;
+	f->bad_marks = malloc(STAMP_TAIL * sizeof(*f->bad_marks));
+	if (!f->bad_marks)
+		return -ENOMEM;
+	f->bad_tail_is_cut = end - first > STAMP_TAIL;
+	tail.start = f->bad_tail_is_cut ? end - STAMP_TAIL : first;
 	rc = bus_open(&reader, url, BUS_READ, &conf, f->err);
 	while (rc >= 0 && (rc = bus_next(reader, &record, WAIT_MS)) >= 0) {
 		if (rc == 1 && record.fields)
@@ -320,6 +350,7 @@ static int bad_resume(struct filter *f, struct slice topic)
 	if (rc != -ENODATA && reader)
 		bus_fail(f, reader, "bad", rc);
 	bus_close(reader);
+	qsort(f->bad_marks, f->bad_mark_count, sizeof(*f->bad_marks), compare_marks);
 	return rc == -ENODATA ? 0 : rc;
 }
 
@@ -350,16 +381,47 @@ static struct value in_field(const struct bus_record *record, int leaf)
 	return record->fields[leaf];
 }
 
-/* Was it written by an earlier run? A received_at after the failed_at of the record remembered
- * tells that the input is a new topic whose offsets began again. */
+/* Was it written by an earlier run? Only what stands in the tail itself counts (other settings make
+ * other records bad), and where the tail was cut, what is older than it. A received_at after the
+ * failed_at remembered tells that the input is a new topic whose offsets began again. */
 static bool bad_is_repeat(const struct filter *f, const struct bus_record *record)
 {
-	int32_t p = record->partition;
 	struct value received = in_field(record, f->in_received_at);
+	size_t low = 0, high = f->bad_mark_count;
+	const struct bad_mark *mark;
 
-	if (p < 0 || p >= BUS_PARTITIONS_MAX || record->offset + record->count - 1 > f->bad_seen[p])
+	while (low < high) {            /* the first mark at or above the record */
+		size_t middle = low + (high - low) / 2;
+
+		mark = &f->bad_marks[middle];
+		if (mark->partition < record->partition ||
+		    (mark->partition == record->partition && mark->offset < record->offset))
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	mark = low < f->bad_mark_count ? &f->bad_marks[low] : NULL;
+	if (!mark || mark->partition != record->partition)
 		return false;
-	return !received.is_set || received.num <= f->bad_seen_at[p];
+	if (mark->offset != record->offset &&
+	    (!f->bad_tail_is_cut || (low > 0 && mark[-1].partition == record->partition)))
+		return false;
+	while (low + 1 < f->bad_mark_count && is_same_src(mark, mark + 1)) {
+		mark++;
+		low++;
+	}
+	return !received.is_set || received.num <= mark->failed_at;
+}
+
+/* Headers from outside: a bad record has room for the original, not for any length of these. */
+static struct value cut_field(struct value value)
+{
+	if (!value.is_set || value.text.len <= BAD_HEADER_MAX)
+		return value;
+	value.text.len = BAD_HEADER_MAX;
+	while (value.text.len > 0 && (value.text.ptr[value.text.len] & 0xc0) == 0x80)
+		value.text.len--;       /* not within a character */
+	return value;
 }
 
 static int bad_encode(struct filter *f, const struct bus_record *record, const char *reason,
@@ -382,9 +444,9 @@ static int bad_encode(struct filter *f, const struct bus_record *record, const c
 	fields[BAD_AT] = value_text((struct slice){ at, strnlen(at, 512) });
 	fields[BAD_FAILED_AT] = value_num(when_now_us());
 	fields[BAD_RECEIVED_AT] = in_field(record, f->in_received_at);
-	fields[BAD_SOURCE] = in_field(record, f->in_source);
-	fields[BAD_IP] = in_field(record, f->in_ip);
-	fields[BAD_USER_AGENT] = in_field(record, f->in_user_agent);
+	fields[BAD_SOURCE] = cut_field(in_field(record, f->in_source));
+	fields[BAD_IP] = cut_field(in_field(record, f->in_ip));
+	fields[BAD_USER_AGENT] = cut_field(in_field(record, f->in_user_agent));
 	fields[BAD_ORIGINAL] = value_text(raw);
 	fields[BAD_FORMAT] = value_text(slice_from(f->conf->input_format));
 	fields[BAD_SRC_PARTITION] = value_num(record->partition);
@@ -682,6 +744,7 @@ static void filter_close(struct filter *f)
 	schema_close(f->bad_schema);
 	buf_close(&f->bad_datum);
 	buf_close(&f->bad_words);
+	free(f->bad_marks);
 	signals_close(f);
 	free(f);
 }
@@ -697,7 +760,7 @@ int filter_run(const struct filter_conf *conf, const struct filter_ops *ops, voi
 	*f = (struct filter){ .conf = conf, .ops = ops, .ctx = ctx, .err = err, .signal_fd = -1,
 			      .bad_partition = -1 };
 	for (int p = 0; p < BUS_PARTITIONS_MAX; p++)
-		f->next[p] = f->bad_seen[p] = -1;
+		f->next[p] = -1;
 	f->bad_schema = record_schema("bad");
 	f->in_received_at = leaf_of(conf->in_schema, "received_at");
 	f->in_source = leaf_of(conf->in_schema, "source");

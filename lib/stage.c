@@ -293,7 +293,7 @@ int stage_write(struct stage *stage, int32_t partition, struct slice value, uint
 	if (rc < 0)
 		return rc;
 	if (value.len > BUS_RECORD_MAX)
-		return -ENOSPC;
+		return -EMSGSIZE;
 	/* In this order: a mark that rises between the two ends the wait that follows. */
 	stage->seen = atomic_load(&stage->durable);
 	waiting = atomic_load(&stage->pending_bytes) + stage->staged_bytes;

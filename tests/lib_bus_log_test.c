@@ -258,7 +258,7 @@ static void test_release(struct rig *rig)
 	int rc = 0, n;
 
 	OK(rig->tap,
-	   bus_write(bus, 0, SLICE(""), (struct slice){big, BUS_RECORD_MAX + 1}, NULL) == -ENOSPC,
+	   bus_write(bus, 0, SLICE(""), (struct slice){big, BUS_RECORD_MAX + 1}, NULL) == -EMSGSIZE,
 	   "a value over the limit");
 	free(big);
 	for (n = 0; rc == 0; n++)

@@ -227,7 +227,7 @@ static int run_write(struct tool *tool)
 		if (rc == 0)
 			rc = put(tool->to, p, (struct slice){ key, (size_t)len },
 				 buf_slice(&datum));
-		if (rc == -ENOSPC) {
+		if (rc == -EMSGSIZE) {
 			printf("refused %" PRId64 "\n", n);
 			rc = 0;
 		}
