@@ -79,7 +79,7 @@ static int check(void *ctx, struct err *err)
 const struct opt_program aggregate_program = {
 	.name = "aggregate",
 	.summary = "count events and users, and answer questions about them",
-	.usage = "--in BUS --state DIR --http HOST:PORT [--out PREFIX] [OPTION..]",
+	.usage = "  aggregate --in BUS --state DIR --http HOST:PORT [--out PREFIX] [OPTION..]",
 	.opts = options,
 	.check = check,
 };

@@ -184,6 +184,7 @@ static int open_httpd(struct program *p, struct err *err)
 
 static int open_server(struct program *p, struct err *err)
 {
+	static const int signals[] = { SIGTERM, SIGINT, SIGHUP, 0 };
 	const struct receive_conf receive_conf = {
 		.options = &p->conf, .schemas = { p->schemas[0], p->schemas[1] }, .log = &p->log,
 		.loop = p->loop, .json = p->json, .metrics = p->metrics,
@@ -205,6 +206,9 @@ static int open_server(struct program *p, struct err *err)
 	if ((rc = commit_open(&p->commit, &commit_conf, err)))
 		return rc;
 	receive_set_commit(p->receive, p->commit);
+	/* Not before: while topics are waited for, TERM ends us in its default way. */
+	if ((rc = loop_signals(p->loop, signals, on_signal, p)))
+		return rc;
 	if ((rc = open_httpd(p, err)) || (rc = commit_begin(p->commit, err)) ||
 	    (rc = loop_timer(p->loop, MEASURE_MS, true, on_measure, p, &timer)))
 		return rc;
@@ -216,11 +220,9 @@ static int open_server(struct program *p, struct err *err)
 
 static int serve(struct program *p, struct err *err)
 {
-	static const int signals[] = { SIGTERM, SIGINT, SIGHUP, 0 };
 	int rc;
 
 	if ((rc = loop_open(&p->loop, err)) ||
-	    (rc = loop_signals(p->loop, signals, on_signal, p)) ||
 	    (rc = metric_open(&p->metrics, err)) || (rc = open_server(p, err)))
 		return rc;
 	rc = loop_run(p->loop);

@@ -165,8 +165,8 @@ int options_check(void *ctx, struct err *err)
 const struct opt_program collect_program = {
 	.name = "collect",
 	.summary = "take events from SDKs over HTTP, or from stdin, and make them safe",
-	.usage = "[--config FILE] [--listen HOST:PORT] [--bus PREFIX] [OPTION..]\n"
-		 "--stdin [--source NAME] [--out BUS] [OPTION..]",
+	.usage = "  collect [--config FILE] [--listen HOST:PORT] [--bus PREFIX] [OPTION..]\n"
+		 "  collect --stdin [--source NAME] [--out BUS] [OPTION..]",
 	.opts = opts,
 	.check = options_check,
 };

@@ -30,6 +30,8 @@ static int open_out(struct program *p, struct err *err)
 	const struct timespec pause = { 0, 50000000 };
 	int count, own, rc;
 
+	if (bus_partition_count(p->in) == 0)
+		log_words(&p->log, LOG_LEVEL_INFO, "waiting", "%s is not there yet", p->urls.in);
 	while ((count = bus_partition_count(p->in)) == 0) {
 		if (p->conf.until_end)
 			return err_set(err, -ENOENT, "%s: there is no such topic", p->urls.in);

@@ -9,6 +9,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
 #include <stdio.h>
+#include <sysexits.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -145,7 +146,8 @@ int main(int argc, char **argv)
 	}
 	if (operands.count || !p.conf.to) {
 		fprintf(stderr, "sink: say --to file:DIR, or `verify DIR` (see sink --help)\n");
-		return 64;
+		opt_close(set);
+		return EX_USAGE;
 	}
 	rc = open_all(&p, &err);
 	if (rc == 0)

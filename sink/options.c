@@ -57,8 +57,8 @@ static int check(void *ptr, struct err *err)
 const struct opt_program sink_program = {
 	.name = "sink",
 	.summary = "brings the records of a topic to a destination",
-	.usage = "--in BUS --to file:DIR[?format=jsonl|jsonl.gz|avro] [OPTION..]\n"
-		 "verify DIR",
+	.usage = "  sink --in BUS --to file:DIR[?format=jsonl|jsonl.gz|avro] [OPTION..]\n"
+		 "  sink verify DIR",
 	.opts = options,
 	.check = check,
 };
