@@ -115,8 +115,9 @@ static void expire(struct commit *commit, enum parcel_lane lane, int64_t before_
 {
 	for (struct ticket *ticket = commit->waits[lane].first; ticket && commit->waiting;
 	     ticket = ticket->next) {
+		/* Not `break`: tickets join the list of `bad` when `out` has passed them, late. */
 		if (ticket->since_ms > before_ms)
-			break;
+			continue;
 		answer(commit, ticket, words);
 	}
 }

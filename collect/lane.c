@@ -55,6 +55,7 @@ struct lane {
 	/* the first part of the spool is in the bus's queue, too.. */
 	bool moved;
 	uint64_t moved_seq;             /* ..until this number of the bus is durable.. */
+	uint64_t moved_spool_seq;       /* ..and this one of the spool: no position beyond it.. */
 	int64_t moved_end;              /* ..then all before this offset is delivered */
 	struct flight flights[DRAIN_RECORDS];
 	size_t flight_first, flight_count;
@@ -126,6 +127,25 @@ static int ring_add(struct lane *lane, struct slice key, struct slice value, uin
 	return lane->ring.failed ? -ENOMEM : 0;
 }
 
+static void ring_cut(struct lane *lane, size_t len)
+{
+	lane->ring.len = len;
+	lane->ring.failed = false;
+}
+
+/* Remembered first: what the bus took and the ring did not would put their numbers apart. */
+static int write_direct(struct lane *lane, struct slice key, struct slice value)
+{
+	size_t len = lane->ring.len;
+	int rc = lane->spool ? ring_add(lane, key, value, lane->written + 1) : 0;
+
+	if (!rc)
+		rc = bus_write(lane->bus, -1, key, value, &lane->bus_written);
+	if (rc)
+		ring_cut(lane, len);
+	return rc;
+}
+
 /* --- between the two --- */
 
 static void fail(struct lane *lane, int rc, const char *words)
@@ -160,6 +180,7 @@ static void divert(struct lane *lane, const char *why)
 	lane->spool_lane = lane->durable;
 	lane->moved = count > 0;
 	lane->moved_seq = lane->bus_written;
+	lane->moved_spool_seq = spool_written(lane->spool);
 	lane->moved_end = spool_end(lane->spool);
 	lane->spooling = true;
 	buf_close(&lane->ring);
@@ -195,7 +216,8 @@ static void land(struct lane *lane)
 		lane->flight_first = (lane->flight_first + 1) % DRAIN_RECORDS;
 		lane->flight_count--;
 	}
-	if (lane->moved && durable >= lane->moved_seq) {
+	if (lane->moved && durable >= lane->moved_seq &&
+	    spool_durable(lane->spool) >= lane->moved_spool_seq) {
 		spool_delivered(lane->spool, lane->moved_end);
 		lane->moved = false;
 	}
@@ -409,13 +431,8 @@ int lane_write(struct lane *lane, struct slice key, struct slice value, uint64_t
 
 	if (lane->dead)
 		return -EIO;
-	if (lane->spooling) {
-		rc = spool_write(lane->spool, value, &spool_seq);
-	} else {
-		rc = bus_write(lane->bus, -1, key, value, &lane->bus_written);
-		if (!rc && lane->spool)
-			rc = ring_add(lane, key, value, lane->written + 1);
-	}
+	rc = lane->spooling ? spool_write(lane->spool, value, &spool_seq)
+			    : write_direct(lane, key, value);
 	if (rc)
 		return rc;
 	*seq = ++lane->written;

@@ -12,6 +12,7 @@
 
 #define PATH_SIZE     1024
 #define SEGMENT_BYTES ((int64_t)16 << 20)       /* small, so that delivered ones go soon */
+#define SEGMENTS_MIN  4         /* the last one stays: in a small spool it must not be all */
 #define SEGMENTS_MAX  65536
 
 struct spool {
@@ -153,6 +154,30 @@ void spool_tidy(struct spool *spool)
 	free(bases);
 }
 
+/* A position behind the end (the tail was lost, or the log removed) would pass over what comes
+ * next: it must be gone from the disk before the first record is. */
+static int clamp_position(struct spool *spool, int64_t first, struct err *err)
+{
+	int rc;
+
+	if (spool->delivered < first)
+		spool->delivered = first;
+	if (spool->delivered > spool->base)
+		spool->delivered = spool->base;
+	if (spool->saved <= spool->delivered)
+		return 0;
+	rc = save_position(spool);
+	if (rc)
+		return err_set(err, rc, "%s: cannot be written", spool->position_path);
+	spool->saved = spool->delivered;
+	return 0;
+}
+
+static int64_t segment_bytes(int64_t bytes_max)
+{
+	return bytes_max / SEGMENTS_MIN < SEGMENT_BYTES ? bytes_max / SEGMENTS_MIN : SEGMENT_BYTES;
+}
+
 static int open_buses(struct spool *spool, struct err *err)
 {
 	int64_t first;
@@ -162,10 +187,8 @@ static int open_buses(struct spool *spool, struct err *err)
 		rc = bus_range(spool->writer, 0, &first, &spool->base);
 	if (!rc)
 		rc = read_position(spool, err);
-	if (!rc && spool->delivered < first)
-		spool->delivered = first;
-	if (!rc && spool->delivered > spool->base)
-		spool->delivered = spool->base;
+	if (!rc)
+		rc = clamp_position(spool, first, err);
 	return rc ? rc : bus_open(&spool->reader, spool->url, BUS_READ, &spool->bus_conf, err);
 }
 
@@ -181,7 +204,8 @@ int spool_open(struct spool **spoolp, const struct spool_conf *conf, struct err 
 	spool->bus_conf = (struct bus_conf){
 		.schema = conf->schema, .log = conf->log, .start = start_at, .start_ctx = spool,
 		.time_field = -1, .partitions = 1, .commit_ms = conf->commit_ms,
-		.segment_bytes = SEGMENT_BYTES, .buffer_bytes = conf->buffer_bytes,
+		.segment_bytes = segment_bytes(conf->bytes_max),
+		.buffer_bytes = conf->buffer_bytes,
 	};
 	while (len > 1 && conf->dir[len - 1] == '/')
 		len--;

@@ -296,6 +296,36 @@ topic collected | jq -r .message_id | sort -u > "$T/there"
 grep '^k-' "$T/acks" | sort -u > "$T/acked"
 is "$(comm -23 "$T/acked" "$T/there" | wc -l)" 0 "kill -9: all of $(wc -l < "$T/acked") acknowledged are there"
 
+# --- the spool: a position behind its end passes over nothing ---
+mkdir "$T/spool"
+echo 1000 > "$T/spool/collected.position"
+spooled() {
+  up "$1" --bus kafka://127.0.0.1:1 --ack spool --spool "$T/spool" --spool-bytes 1m \
+    --metrics "127.0.0.1:$metrics"
+}
+spool_events() {
+  curl -sS "http://127.0.0.1:$metrics/metrics" | grep -q "^millrace_collect_spool_events $1\$"
+}
+spooled stale
+is "$(cat "$T/spool/collected.position")" 0 "a position behind the end of the spool is set back"
+for i in 1 2 3; do post /v1/t "$good" -u WK:; is "$status" 200 "Kafka is away: event $i is spooled"; done
+stop stale KILL
+spooled stale2
+wait_for 10 spool_events 3
+ok $? "kill -9, and all three still wait"
+
+# --- a small spool is several segments: delivered ones can go ---
+for i in 1 2 3; do
+  large=
+  for j in 1 2 3 4 5 6 7 8 9 10; do
+    large+=${large:+,}'{"type":"track","userId":"u","event":"'$(head -c 21000 /dev/urandom | base64 -w 0)'"}'
+  done
+  post /v1/b "{\"batch\":[$large]}" -u WK:; is "$status" 200 "280 kB more"
+done
+[ "$(ls "$T"/spool/collected/0/*.avro | wc -l)" -gt 1 ]
+ok $? "1 MiB is more than one segment"
+stop stale2 KILL
+
 # --- words for people ---
 "$BIN/collect" --config "$T/millrace.yaml" --ack spool > "$T/out" 2>&1
 is $? 64 "--ack spool without --spool: usage"
