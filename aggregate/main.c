@@ -69,9 +69,11 @@ static int open_buses(struct program *p, struct err *err)
 	int rc = 0;
 
 	p->schema = record_schema("enriched");
-	p->bad_conf = p->out_conf = (struct bus_conf){ .log = &p->log, .kafka = &conf->kafka };
+	p->bad_conf = p->out_conf = (struct bus_conf){ .log = &p->log, .kafka = &conf->kafka,
+		.open_ms = (int)conf->open_ms };
 	p->in_conf = (struct bus_conf){
 		.schema = p->schema, .log = &p->log, .kafka = &conf->kafka,
+		.open_ms = (int)conf->open_ms,
 		.assign = conf->assign, .until_end = conf->until_end,
 		.time_field = ENRICHED_RECEIVED_AT,
 	};

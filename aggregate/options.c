@@ -29,6 +29,8 @@ static const struct opt options[] = {
 	{ "until-end", OPT_FLAG, AT(until_end), "no", 0, 0, NULL,
 	  "stop at the end of the input as it was at the start" },
 	{ "metrics", OPT_TEXT, AT(metrics), NULL, 0, 0, "HOST:PORT", "serve /metrics there" },
+	{ "open-time", OPT_MS, AT(open_ms), "0", 0, 24 * 3600 * 1000, "TIME",
+	  "wait so long for a broker, then end with 69; 0: for ever" },
 	{ "kafka", OPT_LIST, AT(kafka), NULL, 0, 0, "NAME=VALUE",
 	  "a librdkafka property; may be repeated" },
 	{ .name = NULL },

@@ -25,6 +25,7 @@ struct aggregate_conf {
 	const char *metrics;
 	int64_t emit_ms;
 	bool until_end;
+	int64_t open_ms;
 	struct opt_list kafka;
 };
 

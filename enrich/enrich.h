@@ -28,6 +28,7 @@ struct enrich_conf {
 	bool until_end;
 	int64_t dedup_window_ms;
 	int64_t segment_bytes, retain_bytes, retain_ms;
+	int64_t open_ms;
 	struct opt_list kafka;
 };
 

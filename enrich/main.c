@@ -59,14 +59,17 @@ static int open_all(struct program *p, struct err *err)
 	p->enriched = record_schema("enriched");
 	p->out_conf = (struct bus_conf){
 		.schema = p->enriched, .log = &p->log, .kafka = &conf->kafka,
+		.open_ms = (int)conf->open_ms,
 		.segment_bytes = conf->segment_bytes, .retain_bytes = conf->retain_bytes,
 		.retain_ms = conf->retain_ms, .time_field = ENRICHED_RECEIVED_AT,
 	};
-	p->bad_conf = (struct bus_conf){ .log = &p->log, .kafka = &conf->kafka };
+	p->bad_conf = (struct bus_conf){ .log = &p->log, .kafka = &conf->kafka,
+		.open_ms = (int)conf->open_ms };
 	if (rc == 0)
 		rc = enrich_open(&p->enrich, conf, p->urls.out, &p->out_conf, err);
 	p->in_conf = (struct bus_conf){
 		.schema = p->collected, .log = &p->log, .kafka = &conf->kafka,
+		.open_ms = (int)conf->open_ms,
 		.start = enrich_start, .start_ctx = p->enrich, .assign = conf->assign,
 		.group = conf->group, .until_end = conf->until_end,
 		.time_field = COLLECTED_RECEIVED_AT,

@@ -32,6 +32,8 @@ static const struct opt opts[] = {
 	  "of the output log: keep files so long; 0 = for ever" },
 	{ "metrics", OPT_TEXT, AT(metrics), NULL, 0, 0, "HOST:PORT",
 	  "serve Prometheus metrics there" },
+	{ "open-time", OPT_MS, AT(open_ms), "0", 0, 24 * 3600 * 1000, "TIME",
+	  "wait so long for a broker, then end with 69; 0: for ever" },
 	{ "kafka", OPT_LIST, AT(kafka), NULL, 0, 0, "NAME=VALUE",
 	  "a librdkafka property; may be repeated" },
 	{ .name = NULL },

@@ -61,9 +61,11 @@ static int open_all(struct program *p, struct err *err)
 		rc = open_dest(p, err);
 	if (rc < 0)
 		return rc;
-	p->bad_conf = (struct bus_conf){ .log = &p->log, .kafka = &conf->kafka };
+	p->bad_conf = (struct bus_conf){ .log = &p->log, .kafka = &conf->kafka,
+		.open_ms = (int)conf->open_ms };
 	p->in_conf = (struct bus_conf){
 		.schema = p->schema, .log = &p->log, .kafka = &conf->kafka,
+		.open_ms = (int)conf->open_ms,
 		.start = deliver_start, .start_ctx = p->deliver, .assign = conf->assign,
 		.until_end = conf->until_end, .time_field = -1,
 	};

@@ -27,6 +27,7 @@ struct sink_conf {
 	int64_t flush_after_ms;
 	bool nulls;
 	bool until_end;
+	int64_t open_ms;
 	struct opt_list kafka;
 };
 
