@@ -29,6 +29,8 @@ struct bench {
 	int raise_after, raise;
 	int steps;
 	int pad;                        /* bytes added to each output record */
+	size_t agent_bytes;             /* of the user agent in the inputs */
+	bool later_is_bad;              /* the settings of a later run */
 	bool pending_settled;
 	bool metrics_ok;
 	struct ledger ledger;
@@ -49,7 +51,7 @@ static int bench_step(void *ctx, struct filter *filter, const struct bus_record 
 		kill(getpid(), b->raise);
 	if (slice_is(type, "fatal"))
 		return err_set(err, -EPROTO, "a step that fails");
-	if (slice_is(type, "bad"))
+	if (slice_is(type, "bad") || (slice_is(type, "later") && b->later_is_bad))
 		return filter_bad(filter, record, "no_good", "words \xff of it", "/x");
 	if (slice_is(type, "duplicate"))
 		return FILTER_DUPLICATE;
@@ -134,7 +136,10 @@ static void write_inputs(struct bench *b, const char *const *types, int count, i
 	struct bus_conf conf = { .schema = b->collected };
 	struct bus *bus = NULL;
 	struct err err = { "" };
+	char *agent = calloc(1, b->agent_bytes + 1);
 	int rc = bus_open(&bus, b->in_url, BUS_WRITE, &conf, &err);
+
+	memset(agent, 'A', b->agent_bytes);
 
 	for (int i = 0; rc == 0 && i < count * times; i++) {
 		struct value fields[COLLECTED_COUNT] = {
@@ -143,6 +148,8 @@ static void write_inputs(struct bench *b, const char *const *types, int count, i
 			[COLLECTED_SOURCE] = value_text(SLICE("web")),
 			[COLLECTED_RECEIVED_AT] = value_num(TIME_US),
 			[COLLECTED_IP] = value_text(SLICE("192.0.2.1")),
+			[COLLECTED_USER_AGENT] = { .text = { agent, b->agent_bytes },
+						   .is_set = b->agent_bytes > 0 },
 		};
 
 		buf_reset(&b->datum);
@@ -157,6 +164,7 @@ static void write_inputs(struct bench *b, const char *const *types, int count, i
 	if (rc == 0)
 		rc = bus_flush(bus, 10000);
 	bus_close(bus);
+	free(agent);
 	OK(&b->tap, rc == 0, "input written%s%s", rc ? ": " : "", err.text);
 }
 
@@ -326,6 +334,40 @@ static void check_small_buffer(struct bench *b)
 	OK(&b->tap, count_records(b, b->out_url, b->enriched, NULL) == 1000, "all there");
 }
 
+/* Other settings make other records bad: what lies below the last one written is not written yet. */
+static void check_bad_exact(struct bench *b)
+{
+	static const char *const types[] = { "out", "later", "bad" };
+	struct err err;
+	int rc;
+
+	bench_topic(b, "exact");
+	write_inputs(b, types, 3, 10);
+	rc = run(b, b->bad_url, 0, &err);
+	OK(&b->tap, rc == 0 && count_records(b, b->bad_url, b->bad, NULL) == 10, "ten are bad");
+	b->later_is_bad = true;
+	rc = run(b, b->bad_url, 0, &err);
+	b->later_is_bad = false;
+	OK(&b->tap, rc == 0 && count_records(b, b->bad_url, b->bad, NULL) == 20,
+	   "ten more by other settings, each once");
+}
+
+/* A bad record has to fit, whatever its headers are: else the filter would wait for ever. */
+static void check_bad_huge(struct bench *b)
+{
+	static const char *const types[] = { "bad" };
+	struct err err;
+	int rc;
+
+	bench_topic(b, "huge");
+	b->agent_bytes = 700000;
+	write_inputs(b, types, 1, 1);
+	b->agent_bytes = 0;
+	rc = run(b, b->bad_url, 0, &err);
+	OK(&b->tap, rc == 0 && count_records(b, b->bad_url, b->bad, NULL) == 1,
+	   "a bad record with a user agent of 700,000 bytes fits: %s", err.text);
+}
+
 int main(void)
 {
 	struct bench b = { .dir = "/tmp/millrace-filter-XXXXXX" };
@@ -342,6 +384,8 @@ int main(void)
 	check_no_bad(&b);
 	check_fatal(&b);
 	check_stop(&b);
+	check_bad_exact(&b);
+	check_bad_huge(&b);
 	check_small_buffer(&b);
 	OK(&b.tap, filter_exit(NULL, 0, &(struct err){ "" }) == 0 &&
 	   filter_exit(NULL, -EINVAL, &(struct err){ "x" }) == 78, "exit statuses");
