@@ -334,7 +334,7 @@ static void check_small_buffer(struct bench *b)
 	OK(&b->tap, count_records(b, b->out_url, b->enriched, NULL) == 1000, "all there");
 }
 
-/* Other settings make other records bad: what lies below the last one written is not written yet. */
+/* Other settings make other records bad: what is below the last one written may not be written. */
 static void check_bad_exact(struct bench *b)
 {
 	static const char *const types[] = { "out", "later", "bad" };
