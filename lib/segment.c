@@ -576,6 +576,13 @@ int segment_settle(struct segment_map *map, int64_t offset, int64_t end)
 		else
 			claimed += run->count;
 	}
+	/* Blocks that could neither be synced nor cut off: the next segment holds their records. */
+	for (size_t i = map->count; bad == 0 && lost < 0 && i > 0; i--) {
+		int64_t surplus = -lost < map->runs[i - 1].count ? -lost : map->runs[i - 1].count;
+
+		map->runs[i - 1].count -= surplus;
+		lost += surplus;
+	}
 	if (lost < 0)
 		return -EBADMSG;
 	if (bad == 0) {

@@ -82,7 +82,8 @@ static void test_settle(struct tap *tap)
 		{ "g3 b? g1 b? g4", 1012, "1000+3 !1003+5 1008+4", "two unknown are one" },
 		{ "g3 b9 g1 b9 g4", 1012, "1000+3 !1003+5 1008+4", "two that lie are one" },
 		{ "g3 b2 g1 b2 g4", 1012, "1000+3 !1003+2 1005+1 !1006+2 1008+4", "two that fit" },
-		{ "g9", 1005, NULL, "more than can be" },
+		{ "g9", 1005, "1000+5", "a tail that could not be cut off" },
+		{ "g3 b2 g9", 1008, NULL, "damage, and more than can be" },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
