@@ -89,7 +89,7 @@ is "$(records piped | cmp - "$T/pipe")" "" "gives the same bytes as a log"
 
 # kill -9 at random.
 in=log:$T/kill-in
-"$tool" write "$in" 2 200000 20 101
+"$tool" write "$in" 2 300000 20 101
 run whole
 seed=20261124
 RANDOM=$seed
@@ -102,7 +102,7 @@ for i in $(seq 20); do
     --until-end 2>> "$T/kill.log" &
   pid=$!
   wait_for 10 resumed 2
-  sleep "0.$(printf '%03d' $((RANDOM % 40)))"
+  sleep "0.$(printf '%03d' $((RANDOM % 30)))"
   kill -9 $pid 2> /dev/null && kills=$((kills + 1))
   wait $pid 2> /dev/null
 done
