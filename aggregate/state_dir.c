@@ -6,32 +6,14 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-static int make_dirs(const char *dir)
-{
-	char path[4000];
-	size_t len = strlen(dir);
-
-	if (len >= sizeof(path))
-		return -ENAMETOOLONG;
-	memcpy(path, dir, len + 1);
-	for (size_t i = 1; i <= len; i++) {
-		if (path[i] != '/' && path[i] != '\0')
-			continue;
-		path[i] = '\0';
-		if (mkdir(path, 0755) < 0 && errno != EEXIST)
-			return -errno;
-		path[i] = dir[i];
-	}
-	return 0;
-}
+#include "lib/dir.h"
 
 int state_dir_lock(const char *dir, struct err *err)
 {
 	char path[4096];
-	int fd, rc = make_dirs(dir);
+	int fd, rc = dir_make(dir);
 
 	if (rc < 0)
 		return err_set(err, rc, "--state %s: cannot be made: %s", dir, strerror(-rc));

@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/dir.h"
+
 #define PATH_SIZE     1024
 #define SEGMENT_BYTES ((int64_t)16 << 20)       /* small, so that delivered ones go soon */
 #define SEGMENTS_MIN  4         /* the last one stays: in a small spool it must not be all */
@@ -76,11 +78,7 @@ static int save_position(struct spool *spool)
 	close(fd);
 	if (rc || rename(tmp, spool->position_path) < 0)
 		return -EIO;
-	fd = open(spool->conf.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	rc = fd < 0 || fsync(fd) < 0 ? -EIO : 0;
-	if (fd >= 0)
-		close(fd);
-	return rc;
+	return dir_sync(spool->conf.dir) < 0 ? -EIO : 0;
 }
 
 static int compare(const void *a, const void *b)

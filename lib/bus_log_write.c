@@ -13,6 +13,7 @@
 
 #include "lib/block.h"
 #include "lib/bus_log_head.h"
+#include "lib/dir.h"
 #include "lib/segment.h"
 #include "lib/stage.h"
 
@@ -454,41 +455,21 @@ static int make_partitions(int topic_fd, int from, int to)
 	return fsync(topic_fd) < 0 ? -errno : 0;
 }
 
-static int sync_parent(const char *path)
-{
-	char dir[LOG_PATH_MAX];
-	const char *slash = strrchr(path, '/');
-	size_t len = !slash || slash == path ? 1 : (size_t)(slash - path);
-	int fd, rc;
-
-	memcpy(dir, slash ? path : ".", len);
-	dir[len] = '\0';
-	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	rc = fsync(fd) < 0 ? -errno : 0;
-	close(fd);
-	return rc;
-}
-
-/* mkdir -p, with the parents' entries synced. */
+/* The directories that lead to the topic. */
 static int make_parents(const char *path, struct err *err)
 {
-	char part[LOG_PATH_MAX];
-	int rc = 0;
+	const char *slash = strrchr(path, '/');
+	size_t len = slash ? (size_t)(slash - path) : 0;
+	char parent[LOG_PATH_MAX];
+	int rc;
 
-	for (size_t i = 1; path[i] && rc == 0; i++) {
-		if (path[i] != '/')
-			continue;
-		memcpy(part, path, i);
-		part[i] = '\0';
-		if (mkdir(part, 0755) == 0)
-			rc = sync_parent(part);
-		else if (errno != EEXIST)
-			rc = -errno;
-		if (rc < 0)
-			err_set(err, rc, "cannot make %.*s: %s", WORDS_PATH, part, strerror(-rc));
-	}
+	if (len == 0)
+		return 0;
+	memcpy(parent, path, len);
+	parent[len] = '\0';
+	rc = dir_make(parent);
+	if (rc < 0)
+		err_set(err, rc, "cannot make %.*s: %s", WORDS_PATH, parent, strerror(-rc));
 	return rc;
 }
 
@@ -526,7 +507,7 @@ static int make_topic(const struct log_url *url, int partitions, struct err *err
 	if (!renamed)
 		(void)rmdir(temp);
 	if (rc == 0)
-		rc = sync_parent(url->path);
+		rc = dir_sync_parent(url->path);
 	if (rc < 0)
 		return err_set(err, rc, "cannot make the topic %.*s: %s", WORDS_PATH, url->path,
 			       strerror(-rc));

@@ -9,30 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-static int make_directories(const char *path, struct err *err)
-{
-	char part[PATH_MAX];
-	size_t len = strlen(path);
-
-	if (len >= sizeof(part))
-		return err_set(err, -ENAMETOOLONG, "%.80s...: too long", path);
-	memcpy(part, path, len + 1);
-	for (char *at = part + 1;; at++) {
-		char end = *at;
-
-		if (end && end != '/')
-			continue;
-		*at = '\0';
-		if (mkdir(part, 0777) < 0 && errno != EEXIST)
-			return err_set(err, -errno, "%s: %s", part, strerror(errno));
-		if (!end)
-			return 0;
-		*at = end;
-	}
-}
+#include "lib/dir.h"
 
 static int open_file(const char *data, int flags)
 {
@@ -74,8 +53,8 @@ int pidfile_lock(const char *data, struct err *err)
 	char text[24];
 	int fd, len, rc;
 
-	if ((rc = make_directories(data, err)) < 0)
-		return rc;
+	if ((rc = dir_make(data)) < 0)
+		return err_set(err, rc, "%.200s: cannot be made: %s", data, strerror(-rc));
 	fd = open_file(data, O_RDWR | O_CREAT);
 	if (fd < 0)
 		return err_set(err, fd, "%s/millrace.pid: %s", data, strerror(-fd));

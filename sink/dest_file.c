@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include <xxhash.h>
 
+#include "lib/dir.h"
 #include "lib/when.h"
 #include "sink/scan.h"
 #include "sink/sums.h"
@@ -483,29 +484,10 @@ static const struct dest_ops ops = {
 
 /* Open */
 
-static int make_dirs(const char *dir)
-{
-	char path[4096];
-	size_t len = strlen(dir);
-
-	if (len == 0 || len >= sizeof(path))
-		return -ENAMETOOLONG;
-	memcpy(path, dir, len + 1);
-	for (size_t i = 1; i <= len; i++) {
-		if (path[i] != '/' && path[i] != '\0')
-			continue;
-		path[i] = '\0';
-		if (mkdir(path, 0755) < 0 && errno != EEXIST)
-			return -errno;
-		path[i] = dir[i];
-	}
-	return 0;
-}
-
 static int open_dir(struct dest_file *dest, struct err *err)
 {
 	const char *dir = dest->conf->dir;
-	int rc = make_dirs(dir);
+	int rc = dir_make(dir);
 
 	if (rc < 0)
 		return err_set(err, rc, "%s: cannot be made: %s", dir, strerror(-rc));
