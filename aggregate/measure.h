@@ -1,0 +1,40 @@
+/* measure - what a report is: parse, run, write
+ *
+ *      question (JSON) --> measure->answer(world, question, out) --> answer (JSON)
+ *
+ * One file per report, measure_NAME.c, and one row in answer.c's table. All of them work on a
+ * snapshot and scan.h. They write only the members that are theirs; answer.c adds computed_at,
+ * complete_through, scanned and took_ms, and turns JSON into CSV where the client asks for it.
+ */
+// SPDX-License-Identifier: Apache-2.0
+#ifndef AGGREGATE_MEASURE_H
+#define AGGREGATE_MEASURE_H
+
+#include "aggregate/question.h"
+#include "aggregate/scan.h"
+
+struct saved;
+
+/* What every question gets to know. All is borrowed. */
+struct measure_world {
+	const struct snapshot *snapshot;
+	struct saved *saved;            /* cohorts by name; NULL: there are none */
+	int64_t now_us;                 /* wall clock */
+	int64_t complete_through_us;
+	int threads;
+	const atomic_bool *cancel;
+	int64_t deadline_ms;            /* monotonic */
+	size_t memory_max;
+	uint64_t scanned;               /* out */
+};
+
+/* Appends members ("buckets":..,"series":..) without the outer braces to out. 0, or -EINVAL and
+ * scan_run's errors with *error. */
+typedef int measure_answer_fn(struct measure_world *world, yyjson_val *question, struct buf *out,
+			      struct question_error *error);
+
+measure_answer_fn measure_trend, measure_funnel, measure_retention, measure_sessions,
+	measure_lifecycle, measure_stickiness, measure_paths, measure_people, measure_person,
+	measure_names;
+
+#endif
