@@ -3,17 +3,17 @@
  *      ("a", "anon-1") -> actor 7 --.
  *      ("u", "ann")    -> actor 9 ---+--> person, led by its lowest actor (7), called "ann"
  *
- * The rules are in docs/questions.md, "People". An actor is one distinct id: a user id or an anonymous one, numbered
- * 1.. in order of arrival (0 is nobody: no id, or junk such as "null", "0", "undefined"). Events
- * belong to actors and never move; which actors are one person is decided here, so that links that
+ * The rules are in docs/questions.md, "People". An actor is one distinct id: a user id or an
+ * anonymous one, numbered 1.. in order of arrival (0 is nobody: no id, or junk such as "null",
+ * "0", "undefined"). Events belong to actors and never move; which actors are one person is decided here, so that links that
  * come late change all past numbers without rewriting a file. The result is a function of the set
  * of facts, in any order:
  *   link    the first event, by (time, message), with both an anonymous and a user id ties them;
  *           later ones with another user change nothing; an earlier one that arrives late re-ties
  *   alias   previous -> user: as a link where previous was never seen as a user id; two user ids
  *           become one only with the merge flag (for good)
- *   profile per actor and key; last writer wins by (time, message), as docs/questions.md says for each operation;
- *           a person's profile is made from its actors' when asked
+ *   profile per actor and key; last writer wins by (time, message), as docs/questions.md says for
+ *           each operation; a person's profile is made from its actors' when asked
  *   delete  all that an actor received before T is gone
  *
  * Facts are appended to the file `persons` of the state directory (format: person_file.c) and read

@@ -3,8 +3,8 @@
  *      {"and":[{"prop":"plan","op":"is","values":["pro"]}]} -> checked tree -> tables per file
  *
  * Operators and types are listed in docs/questions.md. Leaves are about the event (its property
- * as it was then) or about the profile (as it is now). A leaf about an event is bound to a file: one
- * byte per value of the dictionary says yes or no, code 0 (not set) too: a row is one look-up.
+ * as it was then) or about the profile (as it is now). A leaf about an event is bound to a file:
+ * one byte per value of the dictionary says yes or no, code 0 (not set) too: a row is one look-up.
  * Missing values: every operator is false but is_not_set, is_not, not_contains, not_matches,
  * not_between, !=. Values of another type never match the positive operators.
  */
