@@ -3,10 +3,10 @@
  *      {"and":[{"prop":"plan","op":"is","values":["pro"]}]} -> checked tree -> tables per file
  *
  * Operators and types are listed in docs/questions.md. Leaves are about the event (its property
- * as it was then) or about the profile (as it is now). A leaf about an event is bound to a file:
- * one byte per value of the dictionary says yes or no, code 0 (not set) too: a row is one look-up.
- * Missing values: every operator is false but is_not_set, is_not, not_contains, not_matches,
- * not_between, !=. Values of another type never match the positive operators.
+ * as it was then) or about the profile (as it is now). A leaf about an event is bound to a file: one
+ * byte per value of the dictionary says yes, no, or not asked yet; a row is one look-up.
+ * Missing values: every operator is false but is_not_set and those that begin with "not" or "!".
+ * Values of another type never match the positive operators.
  */
 // SPDX-License-Identifier: Apache-2.0
 #ifndef AGGREGATE_PREDICATE_H
@@ -26,28 +26,39 @@ struct predicate_world {
 	int64_t now_us;                 /* for in_last */
 	const struct zone *zone;        /* for dates without a time; NULL: UTC */
 	bool (*in_cohort)(void *ctx, struct slice name, uint32_t leader);
+	bool (*has_cohort)(void *ctx, struct slice name);       /* an unknown one is an error */
 	void *ctx;
 };
 
-/* Builds from JSON; `at` is the JSON pointer of node. The tree owns copies of all it needs.
- * -EINVAL with *error (question.h) naming the place and the mend. */
+/* Builds from JSON; `at` is the JSON pointer of node. An array stands for "and". The tree owns
+ * copies of all it needs. -EINVAL with *error (question.h) naming the place and the mend. */
 MUST_CHECK int predicate_parse(struct predicate **predicatep, yyjson_val *node, const char *at,
 			       const struct predicate_world *world,
 			       struct question_error *error);
+/* A question's own: its "where" and its "source" together; *predicatep = NULL: it has neither. */
+MUST_CHECK int predicate_parse_root(struct predicate **predicatep, yyjson_val *root,
+				    const struct predicate_world *world,
+				    struct question_error *error);
 void predicate_close(struct predicate *predicate);
 bool predicate_has_profile(const struct predicate *predicate);
+bool predicate_has_event(const struct predicate *predicate);
 
-/* Does a single value satisfy a leaf tree that has exactly one property? For profiles. */
+/* Of a person's profile; a predicate with leaves about events: they count as not set. */
 bool predicate_person(const struct predicate *predicate, const struct persons *persons,
 		      uint32_t leader, struct buf *scratch);
 
-/* Bound to one file and one thread (hints of sparse columns are in it). */
+/* Bound to one file; for all threads. Values are decided when a row first asks. */
 struct predicate_bound;
 MUST_CHECK int predicate_bind(struct predicate_bound **boundp, const struct predicate *predicate,
 			      const struct column_file *file, const struct persons *persons);
 void predicate_unbind(struct predicate_bound *bound);
-/* May any row match? false: the file can be passed over. */
-bool predicate_may_match(const struct predicate_bound *bound);
-bool predicate_row(struct predicate_bound *bound, uint32_t row, uint32_t leader);
+
+/* One thread's place in a bound one: where it is in sparse columns, and what a person's profile
+ * said last. */
+struct predicate_cursor;
+MUST_CHECK int predicate_cursor_open(struct predicate_cursor **cursorp,
+				     struct predicate_bound *bound);
+void predicate_cursor_close(struct predicate_cursor *cursor);
+bool predicate_row(struct predicate_cursor *cursor, uint32_t row, uint32_t leader);
 
 #endif

@@ -5,11 +5,11 @@
  *                                                     |  that match a selector, by (time, message)
  *                                                     `-> take(thread state, person)
  *
- * A measure says what it wants to see as selectors (a set of event names, a condition, a range of
+ * A measure says what it wants to see as selectors (a set of event names, conditions, a range of
  * time) and gets, per person, an array of the events that match at least one, with a bit for each
- * selector. What a selector costs is decided per file once: event codes to bits by a table, a
- * condition to one look-up per value (predicate.h). Persons are disjoint between threads, so that
- * sums of the threads' states are exact, uniques included.
+ * selector. What a selector costs is decided per file: event codes to bits by a table, a condition
+ * to one look-up per value (predicate.h). Persons are disjoint between threads, so that sums of the
+ * threads' states are exact; a count of persons needs no set, only a mark "who was here last".
  */
 // SPDX-License-Identifier: Apache-2.0
 #ifndef AGGREGATE_SCAN_H
@@ -26,14 +26,15 @@ struct scan_selector {
 	const struct slice *events;     /* names, any of them; count 0: every behavioural event,
 	                                   which is all but Identify, Group, Alias and '$..' */
 	size_t event_count;
-	const struct predicate *where;  /* NULL: all */
+	const struct predicate *where;  /* both must hold; NULL: all */
+	const struct predicate *also;   /* the question's own, next to a step's or measure's */
 	int64_t from_us, to_us;         /* half open; INT64_MIN, INT64_MAX: no bound */
 };
 
 struct scan_event {
 	int64_t time_us;
 	uint64_t match;                 /* bit i: selector i */
-	uint32_t file, row;             /* of the snapshot: for scan_prop */
+	uint32_t file, row;             /* of the snapshot: for scan_look */
 };
 
 struct scan_person {
@@ -42,41 +43,66 @@ struct scan_person {
 	const struct scan_event *events;        /* canonical order; until take returns */
 };
 
-/* Per thread: make, take each person that has a match, and fold the thread's state into the
- * result. A negative return stops the scan. */
+/* Per thread: make a state, take each person that has a match, and fold the thread's state into the
+ * result. fold is called for every state that begin made, also when the scan fails later: it frees
+ * the state. A negative return stops the scan. */
 struct scan_ops {
 	int (*begin)(void *ctx, int thread, void **statep);
 	int (*take)(void *state, const struct scan_person *person);
-	int (*fold)(void *ctx, void *state);            /* one thread at a time; frees state */
+	int (*fold)(void *ctx, void *state);            /* one thread at a time */
 };
-
-struct scan;
 
 struct scan_conf {
 	const struct snapshot *snapshot;
-	const struct scan_selector *selectors;
+	const struct scan_selector *selectors;  /* borrowed, with all in them */
 	size_t selector_count;
 	const struct predicate *who;    /* a condition on the profile only; NULL: everybody */
 	bool with_everyone;             /* take() also persons without a match, count 0 */
+	bool in_pieces;                 /* a person may come in several calls in a row, events in no
+	                                   order: cheaper, where order means nothing */
 	int threads;                    /* 0: one per core */
 	const atomic_bool *cancel;      /* the client went away; may be NULL */
 	int64_t deadline_ms;            /* monotonic; 0: none */
 	size_t memory_max;              /* for what measures ask through scan_charge; 0: none */
-	uint64_t scanned;               /* out: rows looked at */
+	atomic_size_t charged;
+	atomic_uint_fast64_t scanned;   /* out: rows looked at; added to */
 };
 
 /* 0, -ECANCELED, -ETIME (deadline), -ENOSPC (memory), -ENOMEM, or what an op returned. */
 MUST_CHECK int scan_run(struct scan_conf *conf, const struct scan_ops *ops, void *ctx);
 
-/* Properties of events, by names resolved once: the value's number in a table that all files and
- * threads share, for breakdowns; 0: not set. */
+/* For one person after the other, on one thread, without ops: what saved queries need. Opening
+ * costs a look at each file's event names; *person lives until the next call. */
+struct scan;
+MUST_CHECK int scan_open(struct scan **scanp, struct scan_conf *conf);
+MUST_CHECK int scan_one(struct scan *scan, uint32_t leader, struct scan_person *person);
+void scan_close(struct scan *scan);
+
+/* A measure's state is about to grow by bytes: -ENOSPC over memory_max. Any thread. */
+MUST_CHECK int scan_charge(struct scan_conf *conf, size_t bytes);
+
+/* A property of events, or of profiles as they are now, as numbers: the same value has the same
+ * number in all files and threads; 0: not set. For breakdowns, sums, percentiles. */
 struct scan_prop;
+struct scan_prop_conf {
+	struct slice name;
+	bool of_profile;
+	enum scan_cast { SCAN_AS_IS, SCAN_AS_TEXT, SCAN_AS_NUMBER } cast;
+	size_t values_max;              /* 0: 4 million; more: -ENOSPC */
+};
 MUST_CHECK int scan_prop_open(struct scan_prop **propp, const struct snapshot *snapshot,
-			      struct slice name);
+			      const struct scan_prop_conf *conf);
 void scan_prop_close(struct scan_prop *prop);
-struct prop scan_prop_value(const struct scan_prop *prop, const struct scan_event *event);
-uint32_t scan_prop_number(const struct scan_prop *prop, const struct scan_event *event);
-struct prop scan_prop_of(const struct scan_prop *prop, uint32_t number);
+bool scan_prop_is_known(const struct scan_prop *prop);  /* some event or profile has it */
 uint32_t scan_prop_count(const struct scan_prop *prop); /* numbers are below it */
+struct prop scan_prop_of(const struct scan_prop *prop, uint32_t number);
+/* A list's elements, each once; another value: itself. Never empty ({0} for an empty list). */
+const uint32_t *scan_prop_elements(const struct scan_prop *prop, uint32_t number, size_t *count);
+
+/* One thread's view of it (it keeps its place in sparse columns). */
+struct scan_look;
+MUST_CHECK int scan_look_open(struct scan_look **lookp, const struct scan_prop *prop);
+void scan_look_close(struct scan_look *look);
+uint32_t scan_look(struct scan_look *look, uint32_t leader, const struct scan_event *event);
 
 #endif
