@@ -34,9 +34,15 @@ struct question_range {
 	struct zone *zone;              /* owned: question_range_close */
 	int64_t from_us, to_us;
 };
-/* from/to or last, and zone. Without any: the last 30 days with today. */
+/* from/to or last, and zone. Without any: the last 30 days with today. `to` as a date means the
+ * whole day; "last" n units ends with the unit that now is in, as far as it has come: it ends with
+ * that unit's end. from before 1971 or to more than a year ahead are impossible. */
 MUST_CHECK int question_range_parse(struct question_range *range, yyjson_val *root,
 				    int64_t now_us, struct question_error *error);
+/* The same from members of any node ("within" of a people query). is_ever: none is given. */
+MUST_CHECK int question_range_parse_node(struct question_range *range, yyjson_val *node,
+					 const char *at, int64_t now_us, bool *is_ever,
+					 struct question_error *error);
 void question_range_close(struct question_range *range);
 
 /* Every member of object must be one of names (NULL ends it). */
@@ -46,5 +52,33 @@ MUST_CHECK int question_known(yyjson_val *object, const char *at, const char *co
 /* {"n": 7, "unit": "day"} in microseconds: second, minute, hour, day, week, month (30 days). */
 MUST_CHECK int question_duration(yyjson_val *node, const char *at, int64_t *us,
 				 struct question_error *error);
+/* "minute" .. "year". */
+MUST_CHECK int question_unit(yyjson_val *node, const char *at, enum zone_unit *unit,
+			     struct question_error *error);
+/* A whole number within min and max; a missing one leaves *value as it is. */
+MUST_CHECK int question_count(yyjson_val *object, const char *key, const char *at, int64_t min,
+			      int64_t max, int64_t *value, struct question_error *error);
+/* A text member, cut nowhere, 1 to max bytes; a missing one gives {NULL, 0}. */
+MUST_CHECK int question_text(yyjson_val *object, const char *key, const char *at, size_t max,
+			     struct slice *text, struct question_error *error);
+/* One of words (NULL ends it) as its index; a missing one leaves *index as it is. */
+MUST_CHECK int question_word(yyjson_val *object, const char *key, const char *at,
+			     const char *const *words, int *index,
+			     struct question_error *error);
+/* true or false; a missing one leaves *value as it is. */
+MUST_CHECK int question_flag(yyjson_val *object, const char *key, const char *at, bool *value,
+			     struct question_error *error);
+
+/* An instant as questions write it: a date in zone (its midnight; *is_date), RFC 3339 with a zone,
+ * or without one in UTC. -EBADMSG: neither. */
+MUST_CHECK int question_instant(struct slice text, const struct zone *zone, int64_t *us,
+				bool *is_date);
+/* Appends "/name" or "/3" to a JSON pointer; the result is cut to its room. */
+void question_at(char out[160], const char *at, const char *name);
+void question_at_index(char out[160], const char *at, const char *name, size_t index);
+
+/* For -ECANCELED, -ETIME, -ENOSPC, -ENOMEM of a scan: status, code and words; others: 500. Hands
+ * rc on; leaves what question_fail already said. */
+int question_fail_scan(struct question_error *error, int rc);
 
 #endif

@@ -28,6 +28,8 @@ void zone_close(struct zone *zone);
 /* The start of the unit that time_us is in; n units further (or back). */
 int64_t zone_start(const struct zone *zone, enum zone_unit unit, int64_t time_us);
 int64_t zone_add(const struct zone *zone, enum zone_unit unit, int64_t start_us, int64_t n);
+/* The same time of the clock n units away, for any instant; the 31st becomes a month's last day. */
+int64_t zone_shift(const struct zone *zone, enum zone_unit unit, int64_t us, int64_t n);
 /* bounds[0] <= from < bounds[1] ..: starts of all units that touch [from, to), and the end of the
  * last. Returns the number of buckets, or -ENOSPC over max. bounds has room for max + 1. */
 MUST_CHECK int zone_bounds(const struct zone *zone, enum zone_unit unit, int64_t from_us,
