@@ -6,8 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "enrich/chain.h"
 #include "enrich/dedup.h"
 #include "enrich/resume.h"
+#include "lib/when.h"
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -18,21 +20,11 @@
  * all partitions: filter looks for repeats in the last STAMP_TAIL of the bad partition. */
 #define MARKER_BADS  4096
 
+/* Data files are looked at so often. */
+#define LOOK_MS 500
+
 /* Raised when the frame around the steps gives other answers. */
 #define FRAME_VERSION 1
-
-/* The fixed order: a step may read what an earlier one has set. */
-static const struct step *const steps[] = {
-	&step_ids,
-	&step_time,
-	&step_context,
-	&step_page,
-	&step_referrer,         /* needs the page's host */
-	&step_campaign,         /* needs the page's query */
-	&step_json,
-};
-
-#define STEP_COUNT (int)(sizeof(steps) / sizeof(steps[0]))
 
 struct partition {
 	struct dedup *dedup;
@@ -48,6 +40,7 @@ struct enrich {
 	const struct enrich_conf *conf;
 	char out_url[1024];             /* to read it: without ?partition= */
 	const struct bus_conf *out_conf;
+	struct chain *chain;
 	char logic[17];
 	struct json_reader *json;
 	struct arena arena;
@@ -59,22 +52,45 @@ struct enrich {
 	int partition_count;            /* 1 + the highest used */
 	uint64_t bads;
 	uint64_t markers;
+	int64_t looked_ms;
 	struct metric *metric_ids, *metric_bytes, *metric_markers;
 };
 
-static void hash_logic(struct enrich *enrich)
+static int hash_logic(struct enrich *enrich, const struct chain *chain, struct err *err)
 {
-	struct buf text = { .limit = 4096 };
+	struct buf text = { .limit = (size_t)1 << 20 };
 	uint64_t hash;
+	int rc = 0;
 
 	buf_printf(&text, "enrich %d\n", FRAME_VERSION);
-	for (int i = 0; i < STEP_COUNT; i++)
-		buf_printf(&text, "step %s %d\n", steps[i]->name, steps[i]->version);
+	chain_hash(chain, &text);
 	buf_printf(&text, "dedup_window_ms %lld\n", (long long)enrich->conf->dedup_window_ms);
-	assert(!text.failed);
+	if (text.failed)
+		rc = err_set(err, -ENOSPC, "the settings of all steps are over 1 MiB");
 	hash = XXH3_64bits(text.ptr, text.len);
-	snprintf(enrich->logic, sizeof(enrich->logic), "%016llx", (unsigned long long)hash);
+	if (rc == 0)
+		snprintf(enrich->logic, sizeof(enrich->logic), "%016llx",
+			 (unsigned long long)hash);
 	buf_close(&text);
+	return rc;
+}
+
+/* All steps anew, or as they were. */
+static int load(struct enrich *enrich, struct err *err)
+{
+	struct chain *chain;
+	int rc = chain_open(&chain, enrich->conf, err);
+
+	if (rc < 0)
+		return rc;
+	rc = hash_logic(enrich, chain, err);
+	if (rc < 0) {
+		chain_close(chain);
+		return rc;
+	}
+	chain_close(enrich->chain);
+	enrich->chain = chain;
+	return 0;
 }
 
 int enrich_open(struct enrich **enrichp, const struct enrich_conf *conf, const char *out_url,
@@ -93,8 +109,9 @@ int enrich_open(struct enrich **enrichp, const struct enrich_conf *conf, const c
 	enrich->text.limit = BUS_RECORD_MAX;
 	enrich->datum.limit = BUS_RECORD_MAX;
 	step_event_init(&enrich->event);
-	hash_logic(enrich);
-	rc = json_open(&enrich->json, err);
+	rc = load(enrich, err);
+	if (rc == 0)
+		rc = json_open(&enrich->json, err);
 	if (rc < 0) {
 		enrich_close(enrich);
 		return rc;
@@ -109,6 +126,7 @@ void enrich_close(struct enrich *enrich)
 		return;
 	for (int p = 0; p < BUS_PARTITIONS_MAX; p++)
 		dedup_close(enrich->partitions[p].dedup);
+	chain_close(enrich->chain);
 	json_close(enrich->json);
 	arena_close(&enrich->arena);
 	buf_close(&enrich->text);
@@ -166,24 +184,6 @@ static int set_bad(struct enrich_bad *bad, const char *reason, const char *words
 	return -EBADMSG;
 }
 
-static int type_of(struct slice name)
-{
-	static const struct slice names[STEP_TYPE_COUNT] = {
-		[STEP_TYPE_TRACK] = SLICE_INIT("track"),
-		[STEP_TYPE_IDENTIFY] = SLICE_INIT("identify"),
-		[STEP_TYPE_PAGE] = SLICE_INIT("page"),
-		[STEP_TYPE_SCREEN] = SLICE_INIT("screen"),
-		[STEP_TYPE_GROUP] = SLICE_INIT("group"),
-		[STEP_TYPE_ALIAS] = SLICE_INIT("alias"),
-	};
-
-	for (int i = 0; i < STEP_TYPE_COUNT; i++) {
-		if (slice_eq(name, names[i]))
-			return i;
-	}
-	return -1;
-}
-
 /* What the record has whatever the event says. Text of collected is UTF-8 but nobody promised. */
 static int set_frame(struct enrich *enrich, const struct value *in, int32_t p, int64_t offset)
 {
@@ -218,7 +218,7 @@ static int parse_body(struct enrich *enrich, const struct value *in, struct enri
 {
 	struct step_event *event = &enrich->event;
 	yyjson_val *body;
-	int type = type_of(value_slice(&in[COLLECTED_TYPE]));
+	int type = step_type_of(value_slice(&in[COLLECTED_TYPE]));
 	int rc;
 
 	if (type < 0)
@@ -241,19 +241,16 @@ static int parse_body(struct enrich *enrich, const struct value *in, struct enri
 	return 0;
 }
 
-/* After set_frame and parse_body. */
+/* After set_frame and parse_body. 0; STEP_RESULT_DROP; -EBADMSG with bad; -ENOMEM. */
 static int run_steps(struct enrich *enrich, struct slice *datum, struct enrich_bad *bad)
 {
 	struct step_event *event = &enrich->event;
+	int rc = chain_apply(enrich->chain, event);
 
-	for (int i = 0; i < STEP_COUNT; i++) {
-		int rc = steps[i]->run(event);
-
-		if (rc == -EBADMSG)
-			set_bad(bad, event->bad.reason, event->bad.words, event->bad.at);
-		if (rc < 0)
-			return rc;
-	}
+	if (rc == -EBADMSG)
+		set_bad(bad, event->bad.reason, event->bad.words, event->bad.at);
+	if (rc != 0)
+		return rc;
 	buf_reset(&enrich->datum);
 	if (datum_encode(enrich->out_conf->schema, enrich->out, &enrich->datum) < 0)
 		return set_bad(bad, "too_large", "the enriched record would be over 1 MiB", "");
@@ -331,6 +328,10 @@ static int step(void *ctx, struct filter *filter, const struct bus_record *recor
 	}
 	if (rc == 0)
 		rc = run_steps(enrich, &datum, &bad);
+	if (rc == STEP_RESULT_DROP) {
+		drop(enrich, partition, record, false);
+		return FILTER_FILTERED;
+	}
 	if (rc == -EBADMSG) {
 		drop(enrich, partition, record, true);
 		return filter_bad(filter, record, bad.reason, bad.words, bad.at);
@@ -384,11 +385,69 @@ static bool marker_is_due(const struct enrich *enrich, const struct partition *p
 	return idle && partition->dropped == partition->dropped_before;
 }
 
+/* Settings and data files anew */
+
+static void log_load(const struct enrich *enrich, const char *before)
+{
+	struct buf names = { .limit = 1000 };
+	struct log_line line;
+
+	chain_names(enrich->chain, &names);
+	log_begin(&line, enrich->out_conf->log, LOG_LEVEL_INFO, "steps");
+	log_text(&line, "steps", buf_slice(&names));
+	log_str(&line, "logic", enrich->logic);
+	if (before)
+		log_str(&line, "before", before);
+	log_end(&line);
+	buf_close(&names);
+}
+
+static int reload(void *ctx, struct err *err)
+{
+	struct enrich *enrich = ctx;
+	char before[sizeof(enrich->logic)];
+	int rc;
+
+	memcpy(before, enrich->logic, sizeof(before));
+	rc = load(enrich, err);
+	if (rc == 0)
+		log_load(enrich, before);
+	return rc;
+}
+
+/* Between two batches: a data file that was replaced. */
+static void reload_if_stale(struct enrich *enrich)
+{
+	int64_t now = when_monotonic_ms();
+	struct err err = { "" };
+	const char *path;
+	char name[200];
+	int rc;
+
+	if (now - enrich->looked_ms < LOOK_MS)
+		return;
+	enrich->looked_ms = now;
+	if (!chain_is_stale(enrich->chain, &path))
+		return;
+	snprintf(name, sizeof(name), "%s", path);
+	rc = reload(enrich, &err);
+	if (rc == 0) {
+		log_words(enrich->out_conf->log, LOG_LEVEL_INFO, "reload", "%s is new", name);
+		return;
+	}
+	if (rc == -EAGAIN)
+		return;         /* it changed while it was read */
+	chain_refuse(enrich->chain);
+	log_words(enrich->out_conf->log, LOG_LEVEL_ERROR, "reload", "%s is new; kept the old: %s",
+		  name, err.text);
+}
+
 static int commit(void *ctx, struct filter *filter, bool idle, struct err *err)
 {
 	struct enrich *enrich = ctx;
 	int64_t ids = 0, bytes = 0;
 
+	reload_if_stale(enrich);
 	for (int p = 0; p < enrich->partition_count; p++) {
 		struct partition *partition = &enrich->partitions[p];
 
@@ -425,4 +484,6 @@ static int begin(void *ctx, struct filter *filter, struct err *err)
 	return 0;
 }
 
-const struct filter_ops enrich_ops = { .step = step, .commit = commit, .begin = begin };
+const struct filter_ops enrich_ops = {
+	.step = step, .commit = commit, .reload = reload, .begin = begin,
+};

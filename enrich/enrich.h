@@ -1,11 +1,11 @@
 /* enrich - from a collected record to an enriched one
  *
- *      collected --> seen before? --> body --> ids, time, context, page, referrer,
- *                        |              |      campaign, json --> enriched (same partition)
- *                        v              v
- *                    dropped           bad
+ *      collected --> seen before? --> body --> steps (chain.h) --> enriched (same partition)
+ *                        |              |        |
+ *                        v              v        v
+ *                    dropped           bad   bad, filtered
  *
- * A pure function of (record, settings) but for deduplication, which is one of the records already
+ * A pure function of (record, settings, data files) but for deduplication, which is one of the records already
  * written; so a replay, another batch size or a crash in between gives the same bytes.
  *
  * Output partition p comes from input partition p in order, each record stamped with the offset
@@ -23,6 +23,7 @@
 struct enrich;
 
 struct enrich_conf {
+	const char *config;             /* --config; first, see opt.h */
 	const char *in, *out, *bad, *bus;
 	const char *assign, *group, *metrics;
 	bool until_end;
@@ -30,6 +31,7 @@ struct enrich_conf {
 	int64_t segment_bytes, retain_bytes, retain_ms;
 	int64_t open_ms;
 	struct opt_list kafka;
+	struct opt_list steps;
 };
 
 extern const struct opt_program enrich_program;

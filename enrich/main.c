@@ -1,10 +1,10 @@
 /* enrich - add what can be known to each collected event
  *
- *      collected --> seen before? --> ids, time, context, page, referrer, campaign --> enriched
+ *      collected --> seen before? --> step, step, step (chain.h) --> enriched
  *                       |                 `-----> bad (bytes, reason)
  *                       `-> dropped, counted
  *
- * A pure function of (record, settings): a replay gives the same bytes. Run again after a crash,
+ * A pure function of (record, settings, data files): a replay gives the same bytes. Run again after a crash,
  * it goes on behind the last record of its own output.
  */
 // SPDX-License-Identifier: Apache-2.0

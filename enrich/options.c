@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "enrich/chain.h"
+
 #define AT(field) offsetof(struct enrich_conf, field)
 #define DAY_MS    INT64_C(86400000)
 
@@ -24,6 +26,8 @@ static const struct opt opts[] = {
 	  "stop at the end of the input as it is now" },
 	{ "dedup-window", OPT_MS, AT(dedup_window_ms), "24h", 1000, 30 * DAY_MS, "TIME",
 	  "a message id seen so long ago is new again" },
+	{ "step", OPT_LIST, AT(steps), NULL, 0, 0, "NAME[:VALUE]",
+	  "one more step behind those of the settings; may be repeated" },
 	{ "segment-bytes", OPT_BYTES, AT(segment_bytes), "128m", 64 << 10, INT64_C(1) << 40,
 	  "SIZE", "of the output log: a new file after so many" },
 	{ "retain-bytes", OPT_BYTES, AT(retain_bytes), "0", 0, 0, "SIZE",
@@ -102,10 +106,24 @@ static int check(void *ctx, struct err *err)
 	return 0;
 }
 
+static int probe(void *ctx, struct err *err)
+{
+	struct chain *chain = NULL;
+	int rc = chain_open(&chain, ctx, err);
+
+	chain_close(chain);
+	return rc;
+}
+
+static const char *const trees[] = { "steps", NULL };
+
 const struct opt_program enrich_program = {
 	.name = "enrich",
 	.summary = "add what can be known to each collected event",
 	.usage = "  enrich [--in BUS] [--out BUS] [--bad BUS] [--config FILE] [OPTION..]",
 	.opts = opts,
 	.check = check,
+	.probe = probe,
+	.trees = trees,
+	.has_config = true,
 };

@@ -84,6 +84,24 @@ void step_event_init(struct step_event *event)
 	names_init(&event->page_names, page_names, STEP_PAGE_COUNT);
 }
 
+int step_type_of(struct slice name)
+{
+	static const struct slice names[STEP_TYPE_COUNT] = {
+		[STEP_TYPE_TRACK] = SLICE_INIT("track"),
+		[STEP_TYPE_IDENTIFY] = SLICE_INIT("identify"),
+		[STEP_TYPE_PAGE] = SLICE_INIT("page"),
+		[STEP_TYPE_SCREEN] = SLICE_INIT("screen"),
+		[STEP_TYPE_GROUP] = SLICE_INIT("group"),
+		[STEP_TYPE_ALIAS] = SLICE_INIT("alias"),
+	};
+
+	for (int i = 0; i < STEP_TYPE_COUNT; i++) {
+		if (slice_eq(name, names[i]))
+			return i;
+	}
+	return -1;
+}
+
 void step_event_pick(struct step_event *event, yyjson_val *body)
 {
 	bool is_view = event->type == STEP_TYPE_PAGE || event->type == STEP_TYPE_SCREEN;
@@ -95,6 +113,74 @@ void step_event_pick(struct step_event *event, yyjson_val *body)
 		     event->page);
 	pick_indexed(is_view ? event->body[STEP_BODY_PROPERTIES] : NULL, &event->page_names,
 		     STEP_PAGE_COUNT, event->properties);
+}
+
+/* The last of equal names, as everywhere. */
+static yyjson_val *member(yyjson_val *object, struct slice name)
+{
+	yyjson_val *key, *found = NULL;
+	yyjson_obj_iter iter;
+
+	if (!yyjson_is_obj(object))
+		return NULL;
+	yyjson_obj_iter_init(object, &iter);
+	while ((key = yyjson_obj_iter_next(&iter))) {
+		if (yyjson_get_len(key) == name.len &&
+		    memcmp(yyjson_get_str(key), name.ptr, name.len) == 0)
+			found = yyjson_obj_iter_get_val(key);
+	}
+	return yyjson_is_null(found) ? NULL : found;
+}
+
+yyjson_val *step_find(yyjson_val *object, struct slice path)
+{
+	yyjson_val *value = member(object, path);
+
+	while (!value && object && path.len) {
+		const char *dot = memchr(path.ptr, '.', path.len);
+
+		if (!dot)
+			return NULL;
+		object = member(object, (struct slice){ path.ptr, (size_t)(dot - path.ptr) });
+		path = slice_skip(path, (size_t)(dot - path.ptr) + 1);
+		value = member(object, path);
+	}
+	return value;
+}
+
+static void hash_text(const char *text, struct buf *out)
+{
+	if (text)
+		buf_printf(out, " %zu:%s", strlen(text), text);
+}
+
+void step_hash_option(const struct opt *opt, const void *conf, struct buf *text)
+{
+	const void *field = (const char *)conf + opt->offset;
+	const struct opt_list *list = field;
+
+	if (opt->arg && strcmp(opt->arg, "FILE") == 0)
+		return;
+	buf_printf(text, "%s", opt->name);
+	switch (opt->type) {
+	case OPT_TEXT:
+	case OPT_SECRET:
+		hash_text(*(const char *const *)field, text);
+		break;
+	case OPT_FLAG:
+		buf_printf(text, " %d", *(const bool *)field);
+		break;
+	case OPT_COUNT:
+	case OPT_BYTES:
+	case OPT_MS:
+		buf_printf(text, " %lld", (long long)*(const int64_t *)field);
+		break;
+	case OPT_LIST:
+		for (size_t i = 0; i < list->count; i++)
+			hash_text(list->items[i], text);
+		break;
+	}
+	buf_append_char(text, '\n');
 }
 
 struct value step_text(yyjson_val *value, size_t max)

@@ -3,10 +3,16 @@
  *      collected record --> body parsed, members picked --> step, step, step --> enriched record
  *
  * A step reads the event's members and the leaves that earlier steps have set, and sets its own
- * leaves. It is a pure function: no clock, no state that outlives the event. Whatever it points
- * to lives in the event's texts or its arena, which are emptied after the record was written.
- * Each step is one file with one `const struct step`, and one row in enrich.c's table; a step
+ * leaves. It is a pure function of (event, settings, data files): no clock, no random numbers;
+ * its state holds what was made of settings and files, and caches that change no answer.
+ *
+ * Each kind of step is one file step_NAME.c with one `const struct step_kind`, and one row in
+ * chain.c's tables; which steps run, in which order, is for the settings to say (chain.h). A kind
  * whose answers change gets a higher version, which changes the records' `logic`.
+ *
+ *      open    settings and data files -> state; built anew, whole, for each reload
+ *      apply   event -> leaves; no memory from the system, only the event's arena
+ *      hash    what else answers depend on: neither an option of its table nor a data file
  */
 // SPDX-License-Identifier: Apache-2.0
 #ifndef ENRICH_STEP_H
@@ -16,6 +22,7 @@
 #include "enrich/url.h"
 #include "lib/datum.h"
 #include "lib/json.h"
+#include "lib/opt.h"
 #include "lib/record.h"
 
 /* Members that steps look at: X(SUFFIX, "name"). They are picked in one pass over the object,
@@ -99,23 +106,62 @@ struct step_event {
 	struct buf *text;                       /* JSON text; emptied for each event */
 	struct {
 		const char *reason, *words, *at;
-	} bad;                                  /* why a step returned -EBADMSG */
+	} bad;                                  /* why a step returned -EBADMSG; static text */
 };
 
-struct step {
-	const char *name;
+/* What open gets. All of it is borrowed and gone when open returns, but for conf, which lives as
+ * long as the state. */
+struct step_args {
+	const void *conf;               /* conf_size bytes, filled by the kind's opts */
+	const struct enrich_conf *flags;        /* the program's options (enrich.h): --geoip .. */
+	struct step_files *files;
+	const char *where;              /* "millrace.yaml:12: geo": begins what err says */
+};
+
+/* Data files are opened through these: their content is hashed into `logic`, and when one is
+ * replaced (rename over it), or at SIGHUP, all steps are opened anew between two batches.
+ * -ENOENT, ..: words name the file. */
+#define STEP_FILE_MAX ((size_t)1 << 30)
+/* The whole file; *bytes lives until open returns, and has a NUL after it. */
+MUST_CHECK int step_file_read(const struct step_args *args, const char *path, struct slice *bytes,
+			      struct err *err);
+/* One that a library opens by itself: it is only hashed and watched. */
+MUST_CHECK int step_file_watch(const struct step_args *args, const char *path, struct err *err);
+
+/* What open and apply return beside 0 and -errno. */
+enum step_result {
+	STEP_RESULT_NEXT = 0,
+	STEP_RESULT_UNUSED = 1,         /* open: there is nothing to do (no data file given) */
+	STEP_RESULT_DROP = 1,           /* apply: the event is dropped, counted as filtered */
+};
+
+struct step_kind {
+	const char *name;               /* in the settings' list, and in `logic` */
 	int version;
-	/* 0; -EBADMSG: the event is bad and event->bad says why; -ENOMEM. */
-	int (*run)(struct step_event *event);
+	const char *after;              /* kinds that must not come later, as "ids page"; or NULL */
+	/* The settings, offsets into a struct of conf_size bytes; may be NULL. Values are hashed
+	 * into `logic`, but those whose `arg` is FILE: of these the content counts. A list's item
+	 * is text. Keys `when` and `unless` are the chain's. */
+	const struct opt *opts;
+	size_t conf_size;
+	/* NULL: no state. 0; STEP_RESULT_UNUSED (no state then); -errno with words. */
+	int (*open)(void **statep, const struct step_args *args, struct err *err);
+	void (*close)(void *state);     /* NULL: nothing to close */
+	/* 0; STEP_RESULT_DROP; -EBADMSG: the event is bad and event->bad says why; -ENOMEM. */
+	int (*apply)(void *state, struct step_event *event);
+	void (*hash)(const void *state, struct buf *text);      /* appends lines; may be NULL */
 };
 
-extern const struct step step_ids;
-extern const struct step step_time;
-extern const struct step step_context;
-extern const struct step step_page;
-extern const struct step step_referrer;
-extern const struct step step_campaign;
-extern const struct step step_json;
+extern const struct step_kind step_ids;
+extern const struct step_kind step_time;
+extern const struct step_kind step_context;
+extern const struct step_kind step_page;
+extern const struct step_kind step_referrer;
+extern const struct step_kind step_campaign;
+extern const struct step_kind step_json;
+
+/* -1: there is no such type. */
+int step_type_of(struct slice name);
 
 /* Once for an event that is used again and again. */
 void step_event_init(struct step_event *event);
@@ -123,6 +169,12 @@ void step_event_init(struct step_event *event);
 void step_pick(yyjson_val *object, const struct slice *names, int count, yyjson_val **picked);
 /* Fills event from a parsed body: its members, context's, page's. event->type is set already. */
 void step_event_pick(struct step_event *event, yyjson_val *body);
+
+/* A member by its name; else by a path with dots ("cart.total"). NULL: none, or JSON null. */
+yyjson_val *step_find(yyjson_val *object, struct slice path);
+
+/* Appends an option's value as a line for `logic`; see step_kind.opts. */
+void step_hash_option(const struct opt *opt, const void *conf, struct buf *text);
 
 /* A string that is not empty, cut at max bytes; else null. */
 struct value step_text(yyjson_val *value, size_t max);

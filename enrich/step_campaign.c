@@ -85,12 +85,13 @@ static int set_click_id(struct step_event *event, struct slice name, struct slic
 	return 0;
 }
 
-static int run(struct step_event *event)
+static int apply(void *state, struct step_event *event)
 {
 	bool done = from_context(event);
 	struct slice name, value;
 	size_t at = 0;
 
+	(void)state;
 	while (url_param(event->url.query, &at, &name, &value)) {
 		int utm = done ? -1 : utm_of(name);
 
@@ -112,4 +113,9 @@ static int run(struct step_event *event)
 	return 0;
 }
 
-const struct step step_campaign = { "campaign", 1, run };
+const struct step_kind step_campaign = {
+	.name = "campaign",
+	.version = 1,
+	.after = "page",
+	.apply = apply,
+};

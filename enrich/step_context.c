@@ -91,12 +91,13 @@ static int set_screen(struct step_event *event)
 	return 0;
 }
 
-static int run(struct step_event *event)
+static int apply(void *state, struct step_event *event)
 {
 	static const struct slice keys[] = { SLICE_INIT("name"), SLICE_INIT("version") };
 	struct value *out = event->out;
 	yyjson_val *library[2];
 
+	(void)state;
 	step_pick(event->context[STEP_CONTEXT_LIBRARY], keys, 2, library);
 	out[ENRICHED_LIBRARY_NAME] = step_text(library[0], TEXT_ID_MAX);
 	out[ENRICHED_LIBRARY_VERSION] = step_text(library[1], TEXT_ID_MAX);
@@ -109,4 +110,8 @@ static int run(struct step_event *event)
 	return set_screen(event);
 }
 
-const struct step step_context = { "context", 1, run };
+const struct step_kind step_context = {
+	.name = "context",
+	.version = 1,
+	.apply = apply,
+};

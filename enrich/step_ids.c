@@ -10,7 +10,7 @@
 
 #include <errno.h>
 
-static int run(struct step_event *event)
+static int apply(void *state, struct step_event *event)
 {
 	static const char *const names[STEP_TYPE_COUNT] = {
 		[STEP_TYPE_IDENTIFY] = "Identify", [STEP_TYPE_PAGE] = "Page",
@@ -19,6 +19,7 @@ static int run(struct step_event *event)
 	};
 	struct value *out = event->out;
 
+	(void)state;
 	if (event->type != STEP_TYPE_TRACK) {
 		out[ENRICHED_EVENT] = value_text(slice_from(names[event->type]));
 	} else {
@@ -47,4 +48,8 @@ static int run(struct step_event *event)
 	return 0;
 }
 
-const struct step step_ids = { "ids", 1, run };
+const struct step_kind step_ids = {
+	.name = "ids",
+	.version = 1,
+	.apply = apply,
+};

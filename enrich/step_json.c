@@ -31,7 +31,7 @@ static int set_json(struct step_event *event, int leaf, yyjson_val *value, bool 
 	return 0;
 }
 
-static int run(struct step_event *event)
+static int apply(void *state, struct step_event *event)
 {
 	static const int leaves[] = { ENRICHED_PROPERTIES, ENRICHED_TRAITS, ENRICHED_CONTEXT,
 				      ENRICHED_INTEGRATIONS };
@@ -40,6 +40,7 @@ static int run(struct step_event *event)
 				 event->body[STEP_BODY_INTEGRATIONS] };
 	const char *at;
 
+	(void)state;
 	if (!values[1] && event->type == STEP_TYPE_IDENTIFY)
 		values[1] = event->context[STEP_CONTEXT_TRAITS];
 	for (int i = 0; i < 4; i++) {
@@ -64,4 +65,8 @@ static int run(struct step_event *event)
 	return 0;
 }
 
-const struct step step_json = { "json", 1, run };
+const struct step_kind step_json = {
+	.name = "json",
+	.version = 1,
+	.apply = apply,
+};

@@ -22,11 +22,12 @@ static struct value part(struct slice text, struct value other)
 	return text.len ? value_text(text) : other;
 }
 
-static int run(struct step_event *event)
+static int apply(void *state, struct step_event *event)
 {
 	struct value *out = event->out;
 	struct slice host;
 
+	(void)state;
 	out[ENRICHED_PAGE_URL] = member(event, STEP_PAGE_URL);
 	out[ENRICHED_PAGE_TITLE] = member(event, STEP_PAGE_TITLE);
 	out[ENRICHED_PAGE_REFERRER] = member(event, STEP_PAGE_REFERRER);
@@ -42,4 +43,8 @@ static int run(struct step_event *event)
 	return 0;
 }
 
-const struct step step_page = { "page", 1, run };
+const struct step_kind step_page = {
+	.name = "page",
+	.version = 1,
+	.apply = apply,
+};

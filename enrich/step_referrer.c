@@ -13,12 +13,13 @@ static struct slice without_www(struct slice host)
 	return slice_starts(host, SLICE("www.")) && host.len > 4 ? slice_skip(host, 4) : host;
 }
 
-static int run(struct step_event *event)
+static int apply(void *state, struct step_event *event)
 {
 	struct value *out = event->out;
 	struct slice host, page;
 	struct url url;
 
+	(void)state;
 	if (!out[ENRICHED_PAGE_REFERRER].is_set ||
 	    url_split(out[ENRICHED_PAGE_REFERRER].text, &url) < 0 || url.host.len == 0)
 		return 0;
@@ -32,4 +33,9 @@ static int run(struct step_event *event)
 	return 0;
 }
 
-const struct step step_referrer = { "referrer", 1, run };
+const struct step_kind step_referrer = {
+	.name = "referrer",
+	.version = 1,
+	.after = "page",
+	.apply = apply,
+};

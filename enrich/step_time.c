@@ -43,10 +43,11 @@ static int64_t corrected(struct value given, struct value sent, int64_t received
 	return us > received_us && us - received_us > TIME_AHEAD_US ? received_us : us;
 }
 
-static int run(struct step_event *event)
+static int apply(void *state, struct step_event *event)
 {
 	struct value given = parse(event->body[STEP_BODY_TIMESTAMP]);
 
+	(void)state;
 	if (!given.is_set)
 		given = parse(event->body[STEP_BODY_ORIGINAL_TIMESTAMP]);
 	event->out[ENRICHED_ORIGINAL_TIMESTAMP] = given;
@@ -56,4 +57,8 @@ static int run(struct step_event *event)
 	return 0;
 }
 
-const struct step step_time = { "time", 1, run };
+const struct step_kind step_time = {
+	.name = "time",
+	.version = 1,
+	.apply = apply,
+};

@@ -197,10 +197,10 @@ static int set_value(struct opt_set *set, const struct opt *opt, void *conf, con
 	return 0;
 }
 
-static const struct opt *find_opt(const struct opt_program *program, const char *name, size_t len,
+static const struct opt *find_opt(const struct opt *opts, const char *name, size_t len,
 				  bool in_file)
 {
-	for (const struct opt *opt = program->opts; opt->name; opt++) {
+	for (const struct opt *opt = opts; opt && opt->name; opt++) {
 		size_t i;
 
 		if (strlen(opt->name) != len)
@@ -220,7 +220,8 @@ static int file_value(struct opt_set *set, const struct opt *opt, void *conf,
 	char where[120];
 	int rc = 0;
 
-	snprintf(where, sizeof(where), "%s:%d: %s", path, node->line, node->key);
+	snprintf(where, sizeof(where), "%s:%d: %s", path, node->line,
+		 node->key ? node->key : opt->name);
 	if (opt->type == OPT_LIST)
 		*(struct opt_list *)((char *)conf + opt->offset) = (struct opt_list){ NULL, 0 };
 	if (node->kind == YAML_KIND_SCALAR)
@@ -233,6 +234,14 @@ static int file_value(struct opt_set *set, const struct opt *opt, void *conf,
 		rc = set_value(set, opt, conf, item->text, where, err);
 	}
 	return rc;
+}
+
+static bool is_one_of(const char *name, const char *const *names)
+{
+	for (; names && *names; names++)
+		if (strcmp(name, *names) == 0)
+			return true;
+	return false;
 }
 
 /* Top-level keys are shared by all programs, so unknown ones pass; in the program's own section
@@ -248,7 +257,7 @@ static int read_file(struct opt_set *set, const struct opt_program *program, voi
 	if (set->root->kind != YAML_KIND_MAP)
 		return err_set(err, -EINVAL, "%s: must be a map of keys", path);
 	for (const struct yaml *node = set->root->first; node && !rc; node = node->next) {
-		const struct opt *opt = find_opt(program, node->key, strlen(node->key), true);
+		const struct opt *opt = find_opt(program->opts, node->key, strlen(node->key), true);
 
 		if (opt && node->kind != YAML_KIND_MAP)
 			rc = file_value(set, opt, conf, node, path, err);
@@ -260,8 +269,10 @@ static int read_file(struct opt_set *set, const struct opt_program *program, voi
 		return err_set(err, -EINVAL, "%s:%d: %s must be a map of options", path,
 			       section->line, program->name);
 	for (const struct yaml *node = section->first; node && !rc; node = node->next) {
-		const struct opt *opt = find_opt(program, node->key, strlen(node->key), true);
+		const struct opt *opt = find_opt(program->opts, node->key, strlen(node->key), true);
 
+		if (is_one_of(node->key, program->trees))
+			continue;
 		if (!opt)
 			return err_set(err, -EINVAL,
 				       "%s:%d: %s has no option '%.60s' (see %s --help)", path,
@@ -271,10 +282,10 @@ static int read_file(struct opt_set *set, const struct opt_program *program, voi
 	return rc;
 }
 
-static int fallback_values(struct opt_set *set, const struct opt_program *program, void *conf,
+static int fallback_values(struct opt_set *set, const struct opt *opts, void *conf,
 			   struct err *err)
 {
-	for (const struct opt *opt = program->opts; opt->name; opt++) {
+	for (const struct opt *opt = opts; opt && opt->name; opt++) {
 		int rc;
 
 		if (opt->type == OPT_FLAG)
@@ -306,9 +317,9 @@ static int split_flag(const struct opt_program *program, const char *arg, struct
 	*flag = (struct opt_flag){ .name = arg + 2 };
 	flag->name_len = equals ? (size_t)(equals - flag->name) : strlen(flag->name);
 	flag->value = equals ? equals + 1 : NULL;
-	flag->opt = find_opt(program, flag->name, flag->name_len, false);
+	flag->opt = find_opt(program->opts, flag->name, flag->name_len, false);
 	if (!flag->opt && flag->name_len > 3 && strncmp(flag->name, "no-", 3) == 0) {
-		flag->opt = find_opt(program, flag->name + 3, flag->name_len - 3, false);
+		flag->opt = find_opt(program->opts, flag->name + 3, flag->name_len - 3, false);
 		flag->negated = true;
 		if (!flag->opt || flag->opt->type != OPT_FLAG || flag->value)
 			flag->opt = NULL;
@@ -436,9 +447,11 @@ int opt_parse(const struct opt_program *program, void *conf, int argc, char **ar
 		return -ENOMEM;
 	if (operands)
 		*operands = (struct opt_list){ NULL, 0 };
-	rc = fallback_values(set, program, conf, err);
+	rc = fallback_values(set, program->opts, conf, err);
 	if (!rc)
 		rc = config_path(argc, argv, &path, err);
+	if (!rc && program->has_config)
+		*(const char **)conf = path && path[0] ? path : NULL;
 	if (!rc && path && path[0]) {
 		rc = read_file(set, program, conf, path, err);
 		if (rc == -EINVAL)
@@ -450,6 +463,51 @@ int opt_parse(const struct opt_program *program, void *conf, int argc, char **ar
 	}
 	if (!rc && program->check && set->ask != OPT_ASK_HELP && set->ask != OPT_ASK_VERSION)
 		rc = program->check(conf, err);
+	if (!rc && program->probe && set->ask == OPT_ASK_CHECK)
+		rc = program->probe(conf, err);
+	if (rc) {
+		opt_close(set);
+		return rc;
+	}
+	*setp = set;
+	return 0;
+}
+
+static int read_keys(struct opt_set *set, const struct opt *opts, void *conf,
+		     const struct yaml *node, const char *path, const char *const *others,
+		     struct err *err)
+{
+	int rc = 0;
+
+	for (const struct yaml *child = node->first; child && !rc; child = child->next) {
+		const struct opt *opt = find_opt(opts, child->key, strlen(child->key), true);
+
+		if (is_one_of(child->key, others))
+			continue;
+		if (!opt)
+			return err_set(err, -EINVAL, "%s:%d: %s has no setting '%.60s'", path,
+				       child->line, node->key ? node->key : "this", child->key);
+		rc = file_value(set, opt, conf, child, path, err);
+	}
+	return rc;
+}
+
+int opt_read(const struct opt *opts, void *conf, const struct yaml *node, const char *path,
+	     const char *const *others, struct opt_set **setp, struct err *err)
+{
+	struct opt_set *set = calloc(1, sizeof(*set));
+	int rc;
+
+	if (!set)
+		return -ENOMEM;
+	rc = fallback_values(set, opts, conf, err);
+	if (!rc && node && node->kind == YAML_KIND_MAP)
+		rc = read_keys(set, opts, conf, node, path, others, err);
+	else if (!rc && node && (node->kind == YAML_KIND_LIST || node->text[0]))
+		rc = opts && opts->name
+			     ? file_value(set, opts, conf, node, path, err)
+			     : err_set(err, -EINVAL, "%s:%d: %s has no settings", path, node->line,
+				       node->key ? node->key : "this");
 	if (rc) {
 		opt_close(set);
 		return rc;

@@ -14,6 +14,7 @@
 #ifndef LIB_OPT_H
 #define LIB_OPT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -54,6 +55,10 @@ struct opt_program {
 	const char *usage;              /* lines of usage after the program's name */
 	const struct opt *opts;         /* ends with name == NULL */
 	opt_check_fn *check;            /* may be NULL */
+	opt_check_fn *probe;            /* --check only: opens what the settings name; may be NULL */
+	const char *const *trees;       /* keys of its section that are no options: trees that the
+	                                   program reads itself; ends with NULL; may be NULL */
+	bool has_config;                /* conf begins with a const char *: the path of --config */
 };
 
 struct opt_set;                         /* owns all strings that a conf points to */
@@ -72,6 +77,14 @@ void opt_close(struct opt_set *set);
  * exits. */
 struct opt_set *opt_main(const struct opt_program *program, void *conf, int argc, char **argv,
 			 struct opt_list *operands);
+
+/* Fills conf by a table as a program's section does, from a map of a YAML file at path, or a scalar
+ * (the first option's value), or nothing (NULL, an empty value: the defaults). Keys in others (ends
+ * with NULL; may be NULL) are passed over. *setp owns what conf points to.
+ * -EINVAL: words with path and line. */
+MUST_CHECK int opt_read(const struct opt *opts, void *conf, const struct yaml *node,
+			const char *path, const char *const *others, struct opt_set **setp,
+			struct err *err);
 
 /* Parsers for others that read the same notation. */
 MUST_CHECK int opt_parse_bytes(const char *text, int64_t *bytes);

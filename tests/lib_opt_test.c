@@ -41,7 +41,9 @@ static int check(void *conf, struct err *err)
 	return 0;
 }
 
-static const struct opt_program program = { "test", "a test", "  test", opts, check };
+static const struct opt_program program = {
+	.name = "test", .summary = "a test", .usage = "  test", .opts = opts, .check = check,
+};
 
 /* args are parted by spaces; {} is the file's path. */
 static int parse(const char *args, const char *path, struct conf *conf, struct opt_set **set,

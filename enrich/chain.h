@@ -1,0 +1,45 @@
+/* chain - the steps that run, in order, as the settings say
+ *
+ *      enrich:
+ *        steps:                          # absent: the default list of chain.c
+ *          - ids
+ *          - time
+ *          - geo: city.mmdb              # the first setting of geo
+ *          - privacy:
+ *              ip: truncate
+ *              when: { source: web }     # condition.h
+ *          - json
+ *
+ * and behind these the steps of --step. A chain is built whole: settings are checked, data files
+ * read and hashed, or it fails with words and nothing changed. It is stale when a data file has
+ * been replaced; then, or at SIGHUP, a new one is opened beside it. `ids` and `time` must be there,
+ * as they set what a record cannot be without. At most CHAIN_MAX steps.
+ */
+// SPDX-License-Identifier: Apache-2.0
+#ifndef ENRICH_CHAIN_H
+#define ENRICH_CHAIN_H
+
+#include "enrich/step.h"
+
+#define CHAIN_MAX 64
+
+struct chain;
+
+/* conf is borrowed. -EINVAL, -EBADMSG, -ENOENT, ..: words name line, step or file. */
+MUST_CHECK int chain_open(struct chain **chainp, const struct enrich_conf *conf, struct err *err);
+void chain_close(struct chain *chain);
+
+int chain_count(const struct chain *chain);
+/* As step_kind.apply; runs all steps whose condition holds. */
+MUST_CHECK int chain_apply(struct chain *chain, struct step_event *event);
+/* All that the answers depend on, as lines. */
+void chain_hash(const struct chain *chain, struct buf *text);
+/* Names of the steps, "ids time ..". */
+void chain_names(const struct chain *chain, struct buf *text);
+/* Was a data file replaced? True once it has not changed between two calls, as one that is still
+ * being written would be read by half. The path lives until chain_close. */
+bool chain_is_stale(struct chain *chain, const char **path);
+/* The file that it told of was no good: it is not told of again until it changes once more. */
+void chain_refuse(struct chain *chain);
+
+#endif
