@@ -46,7 +46,8 @@ static int side_open(struct side *side, const struct yaml *node, const char *pat
 int condition_open(struct condition **conditionp, const struct yaml *settings, const char *path,
 		   struct err *err)
 {
-	const struct yaml *when = yaml_get(settings, "when"), *unless = yaml_get(settings, "unless");
+	const struct yaml *when = yaml_get(settings, "when");
+	const struct yaml *unless = yaml_get(settings, "unless");
 	struct condition *condition;
 	int rc;
 

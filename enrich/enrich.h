@@ -5,8 +5,9 @@
  *                        v              v        v
  *                    dropped           bad   bad, filtered
  *
- * A pure function of (record, settings, data files) but for deduplication, which is one of the records already
- * written; so a replay, another batch size or a crash in between gives the same bytes.
+ * A pure function of (record, settings, data files) but for deduplication, which is one of the
+ * records already written; so a replay, another batch size or a crash in between gives the same
+ * bytes.
  *
  * Output partition p comes from input partition p in order, each record stamped with the offset
  * it came from. Records that give no output (duplicates, bad ones) leave no stamp, so a marker

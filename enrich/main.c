@@ -4,8 +4,8 @@
  *                       |                 `-----> bad (bytes, reason)
  *                       `-> dropped, counted
  *
- * A pure function of (record, settings, data files): a replay gives the same bytes. Run again after a crash,
- * it goes on behind the last record of its own output.
+ * A pure function of (record, settings, data files): a replay gives the same bytes. Run again
+ * after a crash, it goes on behind the last record of its own output.
  */
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>

@@ -55,7 +55,7 @@ struct opt_program {
 	const char *usage;              /* lines of usage after the program's name */
 	const struct opt *opts;         /* ends with name == NULL */
 	opt_check_fn *check;            /* may be NULL */
-	opt_check_fn *probe;            /* --check only: opens what the settings name; may be NULL */
+	opt_check_fn *probe;            /* for --check: opens what is named; may be NULL */
 	const char *const *trees;       /* keys of its section that are no options: trees that the
 	                                   program reads itself; ends with NULL; may be NULL */
 	bool has_config;                /* conf begins with a const char *: the path of --config */

@@ -60,7 +60,8 @@ static const struct opt opts[] = {
 };
 
 static const struct opt_program program = {
-	"tool_bus", "numbered records on any bus", "write|read|copy|resume --url URL", opts, NULL,
+	.name = "tool_bus", .summary = "numbered records on any bus",
+	.usage = "write|read|copy|resume --url URL", .opts = opts,
 };
 
 static const struct stamp_leaves stamp = { ENRICHED_SRC_PARTITION, ENRICHED_SRC_OFFSET,
