@@ -11,7 +11,7 @@ HARDEN   ?= -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
 CPPFLAGS += -D_GNU_SOURCE -I. -isystem $(YYJSON) -MMD -MP
 CFLAGS   += -std=c17 $(OPT) $(WARN) $(HARDEN) -pthread
 LDFLAGS  += -pthread -pie -Wl,-z,relro,-z,now
-LDLIBS   += -lrdkafka -lhttp_parser -lavro -lyaml -lzstd -lsnappy -lxxhash -lcrypto -lcurl -lpcre2-8 -lz -lm
+LDLIBS   += -lrdkafka -lhttp_parser -lavro -lyaml -lzstd -lsnappy -lxxhash -lcrypto -lcurl -lpcre2-8 -lmaxminddb -lz -lm
 
 BINS     := $(PROGRAMS:%=$(BUILD)/bin/%)
 TESTS    := $(patsubst tests/%.c,$(BUILD)/test/%,$(wildcard tests/*_test.c))

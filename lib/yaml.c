@@ -12,6 +12,7 @@
 
 #define YAML_DEPTH_MAX 32
 #define YAML_NODES_MAX 100000
+#define YAML_LIST_NODES_MAX 1000000
 
 struct yaml_file {
 	struct arena arena;
@@ -19,6 +20,7 @@ struct yaml_file {
 	yaml_parser_t parser;
 	yaml_event_t event;
 	int nodes;
+	bool may_repeat;
 };
 
 static int fail(struct yaml_file *file, struct err *err, const char *words)
@@ -43,7 +45,7 @@ static struct yaml *node_new(struct yaml_file *file, enum yaml_kind kind, struct
 {
 	struct yaml *node = NULL;
 
-	if (++file->nodes <= YAML_NODES_MAX)
+	if (++file->nodes <= (file->may_repeat ? YAML_LIST_NODES_MAX : YAML_NODES_MAX))
 		node = arena_alloc(&file->arena, sizeof(*node));
 	if (!node) {
 		fail(file, err, "too many entries");
@@ -117,7 +119,7 @@ static int read_map(struct yaml_file *file, int depth, struct yaml **nodep, stru
 		rc = read_scalar(file, &key, err);
 		if (rc)
 			return rc;
-		if (yaml_get(node, key->text))
+		if (!file->may_repeat && yaml_get(node, key->text))
 			return fail(file, err, "this key stands twice in its map");
 		rc = next_event(file, err);
 		if (rc)
@@ -212,34 +214,49 @@ static int read_bytes(const char *path, char **bytesp, size_t *lenp, struct err 
 	return 0;
 }
 
-int yaml_open(struct yaml_file **filep, const char *path, const struct yaml **rootp,
-	      struct err *err)
+static int parse(struct yaml_file **filep, const char *bytes, size_t len, const char *path,
+		 bool may_repeat, const struct yaml **rootp, struct err *err)
 {
-	struct yaml_file *file;
-	char *bytes = NULL;
-	size_t len = 0;
-	int rc = read_bytes(path, &bytes, &len, err);
+	struct yaml_file *file = calloc(1, sizeof(*file));
+	int rc;
 
-	if (rc)
-		return rc;
-	file = calloc(1, sizeof(*file));
 	if (!file || !yaml_parser_initialize(&file->parser)) {
 		free(file);
-		free(bytes);
-		return -ENOMEM;
+		return err_set(err, -ENOMEM, "no memory");
 	}
 	file->path = path;
+	file->may_repeat = may_repeat;
 	yaml_parser_set_input_string(&file->parser, (const unsigned char *)bytes, len);
 	rc = read_document(file, rootp, err);
 	yaml_event_delete(&file->event);
 	yaml_parser_delete(&file->parser);
-	free(bytes);
 	if (rc) {
 		yaml_close(file);
 		return rc;
 	}
 	*filep = file;
 	return 0;
+}
+
+int yaml_open(struct yaml_file **filep, const char *path, const struct yaml **rootp,
+	      struct err *err)
+{
+	char *bytes = NULL;
+	size_t len = 0;
+	int rc = read_bytes(path, &bytes, &len, err);
+
+	if (rc == 0)
+		rc = parse(filep, bytes, len, path, false, rootp, err);
+	free(bytes);
+	return rc;
+}
+
+int yaml_parse_list(struct yaml_file **filep, struct slice text, const char *path,
+		    const struct yaml **rootp, struct err *err)
+{
+	if (text.len > YAML_LIST_MAX)
+		return err_set(err, -EBADMSG, "%s: larger than %zu bytes", path, YAML_LIST_MAX);
+	return parse(filep, text.ptr, text.len, path, true, rootp, err);
 }
 
 void yaml_close(struct yaml_file *file)

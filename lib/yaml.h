@@ -11,8 +11,10 @@
 #include <stddef.h>
 
 #include "lib/err.h"
+#include "lib/slice.h"
 
 #define YAML_BYTES_MAX ((size_t)1 << 20)
+#define YAML_LIST_MAX  ((size_t)16 << 20)
 
 enum yaml_kind { YAML_KIND_SCALAR, YAML_KIND_LIST, YAML_KIND_MAP };
 
@@ -31,6 +33,10 @@ struct yaml_file;
 MUST_CHECK int yaml_open(struct yaml_file **filep, const char *path, const struct yaml **rootp,
 			 struct err *err);
 void yaml_close(struct yaml_file *file);
+/* A data file that is in memory; path is for words. Other people's lists have keys that stand
+ * twice: both are children. JSON is YAML enough. At most YAML_LIST_MAX bytes, 1,000,000 nodes. */
+MUST_CHECK int yaml_parse_list(struct yaml_file **filep, struct slice text, const char *path,
+			       const struct yaml **rootp, struct err *err);
 
 /* The child of a map; NULL where there is none or node is NULL or no map. */
 const struct yaml *yaml_get(const struct yaml *node, const char *key);
