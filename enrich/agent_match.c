@@ -11,7 +11,7 @@
 #define SECTION_PARTS 5         /* at most, of one section */
 #define OUT_MAX     1024        /* bytes that the replacements of one section come to */
 
-/* What a section's rules give: the key that replaces, the group where there is none (0: nothing). */
+/* What a section's rules give: the key that replaces, the group without one (0: nothing). */
 struct section {
 	const char *name;
 	int first;              /* enum agent_part */

@@ -261,8 +261,10 @@ static struct slice byte_text(struct parse *p, char c)
 
 static int hex_digit(char c)
 {
-	return c >= '0' && c <= '9' ? c - '0' : lower(c) >= 'a' && lower(c) <= 'f' ? lower(c) - 'a' + 10
-										   : -1;
+	c = lower(c);
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
 enum escape { ESCAPE_BYTE, ESCAPE_ANY, ESCAPE_NOTHING, ESCAPE_LOST };

@@ -25,7 +25,7 @@
 #define PATTERN_RULES_MAX   20000
 #define PATTERN_LEN_MAX     16384
 #define PATTERN_GROUPS_MAX  10          /* $0..$9 */
-#define PATTERN_MATCH_LIMIT 100000      /* real texts need under 5,000 (tests) */
+#define PATTERN_MATCH_LIMIT 100000      /* real texts need under 20,000 (tests) */
 
 struct pattern_set;
 
