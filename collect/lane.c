@@ -530,8 +530,9 @@ int lane_flush(struct lane *lane, int timeout_ms)
 		rc = spool_flush(lane->spool, timeout_ms);
 	}
 	/* What is on its way from the spool would come twice after the next start. */
-	if (lane->spooling && lane->bus && lane->flight_count &&
-	    bus_flush(lane->bus, FLIGHT_FLUSH_MS) == 0)
+	if (lane->spooling && lane->bus && lane->flight_count)
+		(void)!bus_flush(lane->bus, FLIGHT_FLUSH_MS);
+	if (lane->spool)
 		land(lane);
 	update_durable(lane);
 	return rc;

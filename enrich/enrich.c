@@ -32,6 +32,7 @@ struct partition {
 	uint64_t dropped_before;        /* as of the last commit */
 	int64_t drop_offset;            /* of the last one */
 	int64_t drop_received;
+	int64_t received;               /* received_at of the last record that had one */
 	bool drop_bad;                  /* one of them is bad */
 	uint64_t bads_at;               /* enrich->bads when the first bad one came */
 };
@@ -165,6 +166,7 @@ int64_t enrich_start(void *ctx, int32_t p, struct err *err)
 			 enrich->partitions[p].dedup, &point, err);
 	if (rc < 0)
 		return rc;
+	enrich->partitions[p].received = point.received;
 	log_begin(&line, enrich->out_conf->log, LOG_LEVEL_INFO, "resume");
 	log_num(&line, "partition", p);
 	if (point.next >= 0)
@@ -287,9 +289,9 @@ static struct slice key_of(const struct value *out)
 static void drop(struct enrich *enrich, struct partition *partition,
 		 const struct bus_record *record, bool is_bad)
 {
-	partition->dropped++;
-	partition->drop_offset = record->offset;
-	partition->drop_received = record->fields[COLLECTED_RECEIVED_AT].num;
+	partition->dropped += (uint64_t)record->count;
+	partition->drop_offset = record->offset + record->count - 1;
+	partition->drop_received = partition->received;
 	if (!is_bad)
 		return;
 	enrich->bads++;
@@ -314,6 +316,7 @@ static int step(void *ctx, struct filter *filter, const struct bus_record *recor
 		if (rc < 0)
 			return rc;
 	}
+	partition->received = received;
 	arena_reset(&enrich->arena);
 	rc = set_frame(enrich, record->fields, record->partition, record->offset);
 	if (rc < 0)
@@ -346,6 +349,13 @@ static int step(void *ctx, struct filter *filter, const struct bus_record *recor
 	partition->dropped = 0;
 	partition->drop_bad = false;
 	return FILTER_OUT;
+}
+
+static void undecodable(void *ctx, const struct bus_record *record)
+{
+	struct enrich *enrich = ctx;
+
+	drop(enrich, &enrich->partitions[record->partition], record, true);
 }
 
 static int write_marker(struct enrich *enrich, struct filter *filter, int32_t p)
@@ -486,4 +496,5 @@ static int begin(void *ctx, struct filter *filter, struct err *err)
 
 const struct filter_ops enrich_ops = {
 	.step = step, .commit = commit, .reload = reload, .begin = begin,
+	.undecodable = undecodable,
 };

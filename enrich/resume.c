@@ -106,6 +106,7 @@ static int read_all(const char *url, const struct bus_conf *conf, int32_t partit
 
 	while (rc >= 0 && (rc = pass_next(&pass, &record, err)) == 1) {
 		take_stamp(&record, &point->next);
+		point->received = record.fields[ENRICHED_RECEIVED_AT].num;
 		if (slice_is(value_slice(&record.fields[ENRICHED_TYPE]), RECORD_TYPE_MARKER))
 			continue;
 		rc = take_id(&record, dedup);

@@ -17,6 +17,7 @@
 struct resume_point {
 	int64_t next;           /* input offset, or BUS_OFFSET_FIRST where the output is empty */
 	int64_t ids;            /* records read into dedup */
+	int64_t received;       /* received_at of the last record; 0 where the output is empty */
 };
 
 /* url: of the output; conf: its schema, log and Kafka properties. */

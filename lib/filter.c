@@ -649,6 +649,8 @@ static int take(struct filter *f, const struct bus_record *record)
 		fate = f->ops->step(f->ctx, f, record, f->err);
 	else
 		fate = filter_bad(f, record, "undecodable", record->why ? record->why : "", "");
+	if (!record->fields && fate >= 0 && f->ops->undecodable)
+		f->ops->undecodable(f->ctx, record);
 	if (fate < 0)
 		return fate;
 	f->ledger.in += (uint64_t)record->count;

@@ -43,7 +43,7 @@ enum filter_fate {
 };
 
 struct filter_ops {
-	/* One record with record->fields set. Undecodable ones go to bad without a call. */
+	/* One record with record->fields set. */
 	int (*step)(void *ctx, struct filter *filter, const struct bus_record *record,
 		    struct err *err);
 	/* After out and bad of a batch were released; also once at the end. NULL: nothing.
@@ -54,6 +54,9 @@ struct filter_ops {
 	/* Once, before the first record: the place to register metrics (filter_metrics), since that
 	 * ends when serving begins. NULL: nothing. */
 	int (*begin)(void *ctx, struct filter *filter, struct err *err);
+	/* An undecodable record (fields NULL, count offsets) has gone to bad without a step: a
+	 * program that moves its resume point by markers counts it here. NULL: nothing. */
+	void (*undecodable)(void *ctx, const struct bus_record *record);
 };
 
 struct filter_conf {

@@ -145,6 +145,18 @@ ok $((lost < 1)) "a damaged block goes to bad: $lost offsets"
 is "$(ledger flip)" "in=20000 out=$((20000 - lost)) bad=$lost duplicate=0 filtered=0 pending=0" \
   "and the ledger still adds up"
 
+# At the end of the input, so that nothing but a marker can move the resume point beyond it.
+in=log:$T/tail
+"$tool" write "$in" 1 20000 0 0
+file=$(ls "$T"/tail/*/*.avro | head -1)
+printf '\xff\xff\xff\xff' | dd of="$file" bs=1 seek=$(($(stat -c %s "$file") - 100)) \
+  conv=notrunc 2> /dev/null
+run tail
+like "$(ledger tail)" "in=20000 out=.* bad=[1-9]" "a damaged block at the end: $(ledger tail)"
+run tail
+is "$(ledger tail)" "in=0 out=0 bad=0 duplicate=0 filtered=0 pending=0" "is passed once"
+is "$(bads tail | grep -c undecodable)" 1 "and stands in bad once"
+
 # Refusals.
 in=log:$T/none
 run none

@@ -122,7 +122,9 @@ static int bench_begin(void *ctx, struct filter *filter, struct err *err)
 	return 0;
 }
 
-static const struct filter_ops bench_ops = { bench_step, bench_commit, bench_reload, bench_begin };
+static const struct filter_ops bench_ops = {
+	.step = bench_step, .commit = bench_commit, .reload = bench_reload, .begin = bench_begin,
+};
 
 static void bench_topic(struct bench *b, const char *name)
 {
