@@ -17,6 +17,8 @@ static const struct step_kind *const kinds[] = {
 	&step_referrer,
 	&step_campaign,
 	&step_json,
+	&step_privacy,
+	&step_suppress,
 };
 
 /* Where the settings have no list. A step without its data file is left out by its open. */

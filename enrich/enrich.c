@@ -128,6 +128,7 @@ void enrich_close(struct enrich *enrich)
 	for (int p = 0; p < BUS_PARTITIONS_MAX; p++)
 		dedup_close(enrich->partitions[p].dedup);
 	chain_close(enrich->chain);
+	step_event_close(&enrich->event);
 	json_close(enrich->json);
 	arena_close(&enrich->arena);
 	buf_close(&enrich->text);

@@ -102,6 +102,13 @@ int step_type_of(struct slice name)
 	return -1;
 }
 
+void step_event_close(struct step_event *event)
+{
+	for (int i = 0; i < LEAF_COUNT; i++)
+		json_close(event->trees[i].reader);
+	buf_close(&event->scratch);
+}
+
 void step_event_pick(struct step_event *event, yyjson_val *body)
 {
 	bool is_view = event->type == STEP_TYPE_PAGE || event->type == STEP_TYPE_SCREEN;
@@ -113,6 +120,8 @@ void step_event_pick(struct step_event *event, yyjson_val *body)
 		     event->page);
 	pick_indexed(is_view ? event->body[STEP_BODY_PROPERTIES] : NULL, &event->page_names,
 		     STEP_PAGE_COUNT, event->properties);
+	for (int i = 0; i < LEAF_COUNT; i++)
+		event->trees[i].root = NULL;
 }
 
 /* The last of equal names, as everywhere. */

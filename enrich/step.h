@@ -91,6 +91,14 @@ struct step_names {
 	int8_t next[STEP_BODY_COUNT];
 };
 
+/* The JSON leaves that steps behind `json` look into and change (leaf.h). */
+enum leaf { LEAF_PROPERTIES, LEAF_TRAITS, LEAF_CONTEXT, LEAF_COUNT };
+
+struct leaf_tree {
+	yyjson_val *root;               /* of the leaf's text as it is; NULL: not parsed */
+	struct json_reader *reader;     /* for texts that are not of the body; owned */
+};
+
 struct step_event {
 	const struct value *in;                 /* COLLECTED_COUNT leaves */
 	struct value *out;                      /* ENRICHED_COUNT leaves */
@@ -102,8 +110,10 @@ struct step_event {
 	struct step_names body_names, context_names, page_names;        /* by step_event_init */
 	struct url url;                         /* of the page; set by step_page, else empty */
 	struct json_reader *json;               /* that parsed the body */
+	struct leaf_tree trees[LEAF_COUNT];     /* of JSON leaves; see leaf.h */
 	struct arena *arena;
 	struct buf *text;                       /* JSON text; emptied for each event */
+	struct buf scratch;                     /* anybody's, until the step returns */
 	struct {
 		const char *reason, *words, *at;
 	} bad;                                  /* why a step returned -EBADMSG; static text */
@@ -159,12 +169,15 @@ extern const struct step_kind step_page;
 extern const struct step_kind step_referrer;
 extern const struct step_kind step_campaign;
 extern const struct step_kind step_json;
+extern const struct step_kind step_privacy;
+extern const struct step_kind step_suppress;
 
 /* -1: there is no such type. */
 int step_type_of(struct slice name);
 
 /* Once for an event that is used again and again. */
 void step_event_init(struct step_event *event);
+void step_event_close(struct step_event *event);
 /* Picks `count` members by name out of an object (NULL or no object: all absent). */
 void step_pick(yyjson_val *object, const struct slice *names, int count, yyjson_val **picked);
 /* Fills event from a parsed body: its members, context's, page's. event->type is set already. */

@@ -53,6 +53,8 @@ static int apply(void *state, struct step_event *event)
 			return -EBADMSG;
 		}
 	}
+	for (int i = 0; i < LEAF_COUNT; i++)
+		event->trees[i].root = event->out[leaves[i]].is_set ? values[i] : NULL;
 	at = buf_slice(event->text).ptr;
 	for (int i = 0; i < 4; i++) {
 		struct value *out = &event->out[leaves[i]];

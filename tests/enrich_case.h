@@ -21,6 +21,8 @@
 #include "lib/when.h"
 #include "tests/tap.h"
 
+#include <unistd.h>
+
 #define CASE_RECEIVED "2026-11-24T12:00:00Z"
 #define CASE_WANTS    20
 
@@ -46,12 +48,31 @@ struct enrich_bench {
 	struct enrich *enrich;
 };
 
-static inline void enrich_bench_open(struct enrich_bench *bench)
+/* A file under the tests' directory; path gets its name. */
+static inline void case_file(char path[64], const char *text)
+{
+	size_t len = strlen(text);
+	int fd;
+
+	snprintf(path, 64, "/tmp/millrace-case-XXXXXX");
+	fd = mkstemp(path);
+	if (fd < 0 || write(fd, text, len) != (ssize_t)len)
+		printf("# cannot write %s\n", path);
+	if (fd >= 0)
+		close(fd);
+}
+
+/* tap: counted on from there; config: a millrace.yaml's path; both may be NULL. */
+static inline void enrich_bench_with(struct enrich_bench *bench, const struct tap *tap,
+				     const char *config)
 {
 	struct err err = { "" };
 	int rc;
 
-	*bench = (struct enrich_bench){ .conf = { .dedup_window_ms = 86400000 } };
+	*bench = (struct enrich_bench){ .conf = { .dedup_window_ms = 86400000,
+						  .config = config } };
+	if (tap)
+		bench->tap = *tap;
 	bench->enriched = record_schema("enriched");
 	bench->out_conf.schema = bench->enriched;
 	rc = enrich_open(&bench->enrich, &bench->conf, "-", &bench->out_conf, &err);
@@ -60,11 +81,21 @@ static inline void enrich_bench_open(struct enrich_bench *bench)
 	OK(&bench->tap, rc == 0, "reader opens%s%s", rc ? ": " : "", err.text);
 }
 
-static inline int enrich_bench_end(struct enrich_bench *bench)
+static inline void enrich_bench_open(struct enrich_bench *bench)
+{
+	enrich_bench_with(bench, NULL, NULL);
+}
+
+static inline void enrich_bench_close(struct enrich_bench *bench)
 {
 	datum_reader_close(bench->reader);
 	enrich_close(bench->enrich);
 	schema_close(bench->enriched);
+}
+
+static inline int enrich_bench_end(struct enrich_bench *bench)
+{
+	enrich_bench_close(bench);
 	return tap_end(&bench->tap);
 }
 
