@@ -31,7 +31,7 @@ MUST_CHECK int leaf_tree(struct step_event *event, enum leaf leaf, yyjson_val **
 void leaf_set(struct step_event *event, enum leaf leaf, struct slice text);
 
 /* Calls found for each member of that path ("cart.items.price"); lists are passed through, and at
- * each level a name that itself has dots is one, too. Stops at the first that returns other than 0. */
+ * each level a name that itself has dots is one, too. Stops at the first that returns not 0. */
 typedef int leaf_found_fn(void *ctx, yyjson_val *key, yyjson_val *value);
 MUST_CHECK int leaf_find(yyjson_val *object, struct slice path, leaf_found_fn *found, void *ctx);
 

@@ -4,9 +4,10 @@
  *
  * Keys come from a file, so that they can rotate: a line is `KEY` or `SINCE KEY`, with SINCE an
  * instant (2026-11-01T00:00:00Z); # begins a comment line. The key of an event is the last one
- * whose SINCE is not after its received_at, else the first: so a replay gives the same. KEY is text
- * of at least 16 bytes, or hex: and at least 32 digits. Latest answers are remembered (4,096): a
- * look-up takes about 40 ns, an HMAC 800. The memory is keyed, so that nobody can make two ids meet.
+ * whose SINCE is not after its received_at, else the first: so a replay gives the same. KEY is
+ * text of at least 16 bytes, or hex: and at least 32 digits. Latest answers are remembered (4,096
+ * of them), which saves the HMAC for ids that come again; the memory is keyed, so that nobody can
+ * make two ids meet in it.
  */
 // SPDX-License-Identifier: Apache-2.0
 #ifndef ENRICH_PSEUDONYM_H
