@@ -3,8 +3,8 @@
  *      {"and":[{"prop":"plan","op":"is","values":["pro"]}]} -> checked tree -> tables per file
  *
  * Operators and types are listed in docs/questions.md. Leaves are about the event (its property
- * as it was then) or about the profile (as it is now). A leaf about an event is bound to a file: one
- * byte per value of the dictionary says yes, no, or not asked yet; a row is one look-up.
+ * as it was then) or about the profile (as it is now). A leaf about an event is bound to a file:
+ * one byte per value of the dictionary says yes, no, or not asked yet; a row is one look-up.
  * Missing values: every operator is false but is_not_set and those that begin with "not" or "!".
  * Values of another type never match the positive operators.
  */

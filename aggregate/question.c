@@ -34,8 +34,8 @@ int question_fail_scan(struct question_error *error, int rc)
 		int rc, status;
 		const char *code, *words;
 	} table[] = {
-		{ -ETIME, 408, "deadline", "the question took too long: ask for a shorter range, or "
-		  "raise --query-time" },
+		{ -ETIME, 408, "deadline",
+		  "the question took too long: ask for a shorter range, or raise --query-time" },
 		{ -ENOSPC, 413, "too_large", "the answer needs too much memory: ask for fewer "
 		  "segments or buckets, or raise --query-memory" },
 		{ -ECANCELED, 499, "canceled", "the client went away" },

@@ -78,6 +78,9 @@ MUST_CHECK int scan_open(struct scan **scanp, struct scan_conf *conf);
 MUST_CHECK int scan_one(struct scan *scan, uint32_t leader, struct scan_person *person);
 void scan_close(struct scan *scan);
 
+/* Is it an event that "*" means? */
+bool scan_is_behavioural(struct slice name);
+
 /* A measure's state is about to grow by bytes: -ENOSPC over memory_max. Any thread. */
 MUST_CHECK int scan_charge(struct scan_conf *conf, size_t bytes);
 

@@ -357,7 +357,8 @@ int zone_open(struct zone **zonep, struct slice name, struct err *err)
 		if (rc == 0)
 			rc = parse_file(zone, buf_slice(&file));
 		if (rc == -EBADMSG)
-			err_set(err, rc, "%.*s: the zone's file is damaged", (int)name.len, name.ptr);
+			err_set(err, rc, "%.*s: the zone's file is damaged", (int)name.len,
+				name.ptr);
 		else if (rc < 0)
 			err_set(err, rc, "'%.*s' is no time zone, such as Europe/Stockholm",
 				(int)(name.len > 64 ? 64 : name.len), name.ptr ? name.ptr : "");

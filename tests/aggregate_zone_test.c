@@ -81,8 +81,8 @@ static void test_starts(struct tap *tap)
 		int64_t start, next;
 		char text[2][WHEN_TEXT_MAX];
 
-		if (!OK(tap, zone_open(&zone, slice_from(starts[i].zone), &err) == 0, "%s opens: %s",
-			starts[i].zone, err.text))
+		if (!OK(tap, zone_open(&zone, slice_from(starts[i].zone), &err) == 0,
+			"%s opens: %s", starts[i].zone, err.text))
 			continue;
 		start = zone_start(zone, starts[i].unit, us_of(starts[i].at));
 		next = zone_add(zone, starts[i].unit, start, 1);
