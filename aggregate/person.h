@@ -121,8 +121,8 @@ bool persons_is_known(const struct persons *persons, uint32_t leader);
 struct slice persons_id(const struct persons *persons, uint32_t actor, char *kind);
 /* The actor whose id names the person: the identified one, ties by bytes. */
 uint32_t persons_canonical(const struct persons *persons, uint32_t leader);
-/* One profile property of a person; PROP_NONE: not set. scratch holds texts that had to be made
- * (lists), until its reset. */
+/* One profile property of a person; PROP_NONE: not set. scratch holds lists that had to be made:
+ * they live until its next use. */
 struct prop persons_trait(const struct persons *persons, uint32_t leader, struct slice key,
 			  struct buf *scratch);
 /* All of them, by name. */
