@@ -14,11 +14,11 @@
  * Built-in properties are columns whose names begin with '$' ($event, $type, $browser, ...).
  *
  * The same bytes are a file (mmapped) or live in memory (the newest events): one format, one
- * reader, one merge. Format, little endian, sections 8-aligned: see column.c.
+ * reader, one merge. The bytes: column_format.h. Writers: column_write.h, merge.h.
  *
- * What is opened was verified: sizes, rising actors and starts, codes within dictionaries (all
- * bytes by checksum only in column_verify). Everything is const and may be read by any number of
- * threads.
+ * What is opened was verified: all bytes by checksum (column_verify looks at orders and codes, too,
+ * in case that what wrote them was wrong). Everything is const but `gone` and may be read by any
+ * number of threads.
  */
 // SPDX-License-Identifier: Apache-2.0
 #ifndef AGGREGATE_COLUMN_H
@@ -61,15 +61,19 @@ struct column_file {
 	int64_t time_min, time_max;
 	uint32_t column_count;
 	const struct column *columns;   /* by name */
-	const struct column *event;     /* $event, always dense */
+	const struct column *event;     /* $event; NULL only where there are no rows */
 	uint64_t bytes;                 /* of the whole image */
+	/* Actors, rising, whose rows do not count any more (store_forget): the next merge drops them.
+	 * Who walks actor[] himself must ask column_is_gone; column_run does. Set by the store. */
+	const uint32_t *gone;
+	uint32_t gone_count;
 };
 
 /* Opens by path, or an image in memory, which the file owns from then on (also on failure).
  * -EBADMSG: words name the file, the section and the mend. */
 MUST_CHECK int column_open(struct column_file **filep, const char *path, struct err *err);
 MUST_CHECK int column_open_image(struct column_file **filep, struct buf *image, struct err *err);
-/* Reads every byte against the checksums, and every order and code. */
+/* Every order, code and message against what column_format.h says. */
 MUST_CHECK int column_verify(const struct column_file *file, struct err *err);
 void column_close(struct column_file *file);
 
@@ -83,6 +87,12 @@ uint32_t column_code_of(const struct column *column, const struct prop *value);
  * kept by the caller, 0 at first): rising actors cost O(1) each. */
 bool column_run(const struct column_file *file, uint32_t actor, uint32_t *from, uint32_t *row,
 		uint32_t *count);
+bool column_has_gone(const struct column_file *file, uint32_t actor);
+static inline bool column_is_gone(const struct column_file *file, uint32_t actor)
+{
+	return file->gone_count != 0 && column_has_gone(file, actor);
+}
+
 /* May row's message be in this file? Never false for one that is (a Bloom filter). */
 bool column_may_have(const struct column_file *file, const struct message_key *key);
 
