@@ -119,6 +119,7 @@ static int open_column(struct opened *opened, uint32_t i, struct err *err)
 		.width = (uint8_t)entry->width,
 		.is_sparse = entry->rows_at != 0,
 		.count = entry->count,
+		.set = entry->set,
 		.codes = bytes + entry->codes_at,
 		.rows = entry->rows_at ? (const void *)(bytes + entry->rows_at) : NULL,
 		.values = entry->values,
@@ -448,6 +449,7 @@ static int verify_column(const struct opened *opened, const struct column *colum
 {
 	uint8_t *used = calloc((size_t)column->values + 1, 1);
 	const char *wrong = NULL;
+	uint32_t set = 0;
 
 	if (!used)
 		return err_set(err, -ENOMEM, "no memory");
@@ -460,6 +462,7 @@ static int verify_column(const struct opened *opened, const struct column *colum
 			wrong = "codes";
 		else
 			used[code] = 1;
+		set += code != 0;
 		if (column->is_sparse && (column->rows[i] >= opened->file.rows ||
 					  (i && column->rows[i - 1] >= column->rows[i])))
 			wrong = "rows";
@@ -467,6 +470,8 @@ static int verify_column(const struct opened *opened, const struct column *colum
 	for (uint32_t code = 1; code <= column->values && !wrong; code++)
 		if (!used[code])
 			wrong = "unused values";
+	if (set != column->set && !wrong)
+		wrong = "count";
 	free(used);
 	return wrong ? err_set(err, -EBADMSG, "%s: damaged (%s of column '%.*s')" MEND,
 			       opened->name, wrong,

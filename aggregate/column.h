@@ -40,6 +40,7 @@ struct column {
 	uint8_t width;                  /* of a code: 1, 2, 4 */
 	bool is_sparse;
 	uint32_t count;                 /* codes: rows, or entries of a sparse one */
+	uint32_t set;                   /* rows that have a value */
 	const void *codes;
 	const uint32_t *rows;           /* sparse: of each code */
 	/* dictionary: code 1 is the first. Kinds follow each other in the order of prop.h. */

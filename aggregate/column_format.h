@@ -48,7 +48,7 @@ struct column_entry {
 	uint32_t numbers, texts, lists; /* of the values; the others are false and true */
 	uint32_t width;
 	uint32_t flags;                 /* 1: has false, 2: has true */
-	uint64_t reserved[2];
+	uint32_t set, reserved[3];      /* set: rows that have a value */
 };
 static_assert(sizeof(struct column_entry) == 120, "column directory entry");
 
