@@ -9,7 +9,7 @@
 #include "lib/stamp.h"
 
 struct deliver {
-	struct dest *dest;
+	struct outlet *outlet;
 	struct bus *in;
 	bool is_pipe;
 	int type;                       /* leaf; < 0: the schema has no markers */
@@ -23,7 +23,7 @@ struct deliver {
 	} parts[BUS_PARTITIONS_MAX];
 };
 
-int deliver_open(struct deliver **deliverp, const struct schema *schema, struct dest *dest,
+int deliver_open(struct deliver **deliverp, const struct schema *schema, struct outlet *outlet,
 		 bool is_pipe, struct err *err)
 {
 	struct deliver *deliver = calloc(1, sizeof(*deliver));
@@ -31,7 +31,7 @@ int deliver_open(struct deliver **deliverp, const struct schema *schema, struct 
 	*deliverp = NULL;
 	if (!deliver)
 		return err_set(err, -ENOMEM, "no memory");
-	deliver->dest = dest;
+	deliver->outlet = outlet;
 	deliver->is_pipe = is_pipe;
 	stamp_seen_init(&deliver->seen);
 	deliver->src = (struct stamp_leaves){ schema_find(schema, "src.partition"),
@@ -55,7 +55,8 @@ void deliver_set_input(struct deliver *deliver, struct bus *in)
 static int resume(struct deliver *deliver, int32_t partition, struct err *err)
 {
 	int64_t next;
-	int rc = deliver->dest->ops->resume(deliver->dest, partition, &deliver->seen, &next, err);
+	int rc = deliver->outlet->ops->resume(deliver->outlet, deliver->in, partition,
+						&deliver->seen, &next, err);
 
 	if (rc < 0)
 		return rc;
@@ -92,34 +93,35 @@ static int begin(struct deliver *deliver, const struct bus_record *record, struc
 		return 0;
 	if (first > record->offset)
 		first = record->offset;
-	return deliver->dest->ops->lost(deliver->dest, p, first, err);
+	return deliver->outlet->ops->lost(deliver->outlet, p, first, err);
 }
 
-static bool is_repeat(struct deliver *deliver, const struct value *fields)
+static struct outlet_src src_of(const struct deliver *deliver, const struct value *fields)
 {
+	struct outlet_src none = { -1, -1, -1 };
 	int64_t partition;
 
 	if (deliver->src.partition < 0 || deliver->src.offset < 0 || deliver->src.index < 0)
-		return false;
+		return none;
 	partition = fields[deliver->src.partition].num;
 	if (partition < 0 || partition >= BUS_PARTITIONS_MAX)
-		return false;
-	return !stamp_is_new(&deliver->seen, (int32_t)partition,
-			     fields[deliver->src.offset].num, fields[deliver->src.index].num);
+		return none;
+	return (struct outlet_src){ (int32_t)partition, fields[deliver->src.offset].num,
+				    fields[deliver->src.index].num };
 }
 
 static int deliver_step(void *ctx, struct filter *filter, const struct bus_record *record,
 			struct err *err)
 {
 	struct deliver *deliver = ctx;
-	const struct dest_ops *ops = deliver->dest->ops;
+	const struct outlet_ops *ops = deliver->outlet->ops;
 	int32_t p = record->partition;
 	bool marker = deliver->type >= 0 &&
 		      slice_is(value_slice(&record->fields[deliver->type]), RECORD_TYPE_MARKER);
+	struct outlet_src src;
 	int64_t offset;
 	int rc = 0;
 
-	(void)filter;
 	assert(p >= 0 && p < BUS_PARTITIONS_MAX);
 	if (!deliver->parts[p].is_resumed)
 		rc = resume(deliver, p, err);
@@ -131,37 +133,33 @@ static int deliver_step(void *ctx, struct filter *filter, const struct bus_recor
 	if (offset < deliver->parts[p].next)
 		return FILTER_DUPLICATE;
 	deliver->parts[p].next = offset + 1;
-	if (is_repeat(deliver, record->fields)) {
-		rc = ops->skip(deliver->dest, p, offset, DEST_SKIP_DUPLICATE, err);
+	src = src_of(deliver, record->fields);
+	if (src.partition >= 0 &&
+	    !stamp_is_new(&deliver->seen, src.partition, src.offset, src.index)) {
+		rc = ops->skip(deliver->outlet, p, offset, (struct outlet_src){ -1, -1, -1 },
+			       OUTLET_SKIP_DUPLICATE, err);
 		return rc < 0 ? rc : FILTER_DUPLICATE;
 	}
 	if (marker) {
-		rc = ops->skip(deliver->dest, p, offset, DEST_SKIP_MARKER, err);
+		rc = ops->skip(deliver->outlet, p, offset, src, OUTLET_SKIP_MARKER, err);
 		return rc < 0 ? rc : FILTER_FILTERED;
 	}
-	rc = ops->put(deliver->dest, p, offset, record->fields, err);
-	return rc < 0 ? rc : FILTER_PENDING;
+	return ops->put(deliver->outlet, filter, record, offset, src, err);
 }
 
 static int deliver_commit(void *ctx, struct filter *filter, bool idle, struct err *err)
 {
 	struct deliver *deliver = ctx;
-	uint64_t safe = 0;
-	int rc = deliver->dest->ops->commit(deliver->dest, filter_is_ending(filter), &safe, err);
 
 	(void)idle;
-	if (rc == 0 && safe)
-		filter_settle(filter, FILTER_OUT, safe);
-	return rc;
+	return deliver->outlet->ops->commit(deliver->outlet, filter, err);
 }
 
 static int deliver_begin(void *ctx, struct filter *filter, struct err *err)
 {
 	struct deliver *deliver = ctx;
 
-	(void)err;
-	deliver->dest->ops->metrics(deliver->dest, filter_metrics(filter));
-	return 0;
+	return deliver->outlet->ops->begin(deliver->outlet, filter, err);
 }
 
 const struct filter_ops deliver_ops = {

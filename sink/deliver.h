@@ -13,13 +13,13 @@
 #define SINK_DELIVER_H
 
 #include "lib/filter.h"
-#include "sink/dest.h"
+#include "sink/outlet.h"
 
 struct deliver;
 
-/* schema and dest are borrowed. */
+/* schema and outlet are borrowed. */
 MUST_CHECK int deliver_open(struct deliver **deliverp, const struct schema *schema,
-			    struct dest *dest, bool is_pipe, struct err *err);
+			    struct outlet *outlet, bool is_pipe, struct err *err);
 void deliver_close(struct deliver *deliver);
 
 /* The opened input, before filter_run. */

@@ -41,7 +41,7 @@ struct file {
 };
 
 struct dest_file {
-	struct dest base;
+	struct outlet base;
 	const struct dest_file_conf *conf;
 	int dir_fd;
 	int time_leaf;                  /* for rotate_time; < 0: none */
@@ -261,7 +261,7 @@ static int sync_dir(struct dest_file *dest, struct err *err)
 
 /* Ops */
 
-static int dest_file_lost(struct dest *base, int32_t partition, int64_t first, struct err *err)
+static int dest_file_lost(struct outlet *base, int32_t partition, int64_t first, struct err *err)
 {
 	struct dest_file *dest = (struct dest_file *)base;
 	struct file *file = &dest->files[partition];
@@ -276,13 +276,17 @@ static int dest_file_lost(struct dest *base, int32_t partition, int64_t first, s
 	return 0;
 }
 
-static int dest_file_put(struct dest *base, int32_t partition, int64_t offset,
-			 const struct value *fields, struct err *err)
+static int dest_file_put(struct outlet *base, struct filter *filter,
+			 const struct bus_record *record, int64_t offset, struct outlet_src src,
+			 struct err *err)
 {
 	struct dest_file *dest = (struct dest_file *)base;
-	struct file *file = &dest->files[partition];
+	struct file *file = &dest->files[record->partition];
+	const struct value *fields = record->fields;
 	int rc = 0;
 
+	(void)filter;
+	(void)src;
 	assert(file->is_locked && offset >= file->next);
 	if (file->fd >= 0 && offset >= file->bound)
 		rc = file_end(dest, file, file->bound, err);
@@ -302,23 +306,24 @@ static int dest_file_put(struct dest *base, int32_t partition, int64_t offset,
 	if (rc == 0 && dest->conf->rotate_bytes &&
 	    file->encoder->bytes >= dest->conf->rotate_bytes)
 		file->bound = file->next;
-	return rc;
+	return rc < 0 ? rc : FILTER_PENDING;
 }
 
-static int dest_file_skip(struct dest *base, int32_t partition, int64_t offset, enum dest_skip why,
-			  struct err *err)
+static int dest_file_skip(struct outlet *base, int32_t partition, int64_t offset,
+			  struct outlet_src src, enum outlet_skip why, struct err *err)
 {
 	struct dest_file *dest = (struct dest_file *)base;
 	struct file *file = &dest->files[partition];
 	int rc = 0;
 
+	(void)src;
 	if (file->fd >= 0 && offset >= file->bound)
 		rc = file_end(dest, file, file->bound, err);
 	if (rc < 0)
 		return rc;
 	if (file->first < 0)
 		file->first = offset;
-	if (why == DEST_SKIP_MARKER)
+	if (why == OUTLET_SKIP_MARKER)
 		file->sum.markers++;
 	else
 		file->sum.duplicates++;
@@ -333,13 +338,13 @@ static bool is_due(const struct dest_file *dest, const struct file *file, int64_
 		now_ms - file->opened_ms >= dest->conf->flush_after_ms);
 }
 
-static int dest_file_commit(struct dest *base, bool ending, uint64_t *safe, struct err *err)
+static int dest_file_commit(struct outlet *base, struct filter *filter, struct err *err)
 {
 	struct dest_file *dest = (struct dest_file *)base;
 	int64_t now_ms = when_monotonic_ms();
 	int rc = 0;
 
-	dest->ending = ending;
+	dest->ending = filter_is_ending(filter);
 	for (int p = 0; p < BUS_PARTITIONS_MAX && rc == 0; p++) {
 		struct file *file = &dest->files[p];
 
@@ -351,7 +356,8 @@ static int dest_file_commit(struct dest *base, bool ending, uint64_t *safe, stru
 		rc = sync_dir(dest, err);
 	if (rc < 0)
 		return rc;
-	*safe += dest->safe;
+	if (dest->safe)
+		filter_settle(filter, FILTER_OUT, dest->safe);
 	dest->safe = 0;
 	return 0;
 }
@@ -414,12 +420,14 @@ static int resume_from(struct dest_file *dest, struct file *file, struct stamp_s
 	return rc;
 }
 
-static int dest_file_resume(struct dest *base, int32_t partition, struct stamp_seen *seen,
-			    int64_t *next, struct err *err)
+static int dest_file_resume(struct outlet *base, struct bus *in, int32_t partition,
+			    struct stamp_seen *seen, int64_t *next, struct err *err)
 {
 	struct dest_file *dest = (struct dest_file *)base;
 	struct file *file = &dest->files[partition];
 	int rc = 0;
+
+	(void)in;
 
 	if (!file->is_locked) {
 		*file = (struct file){ .fd = -1, .next = -1, .first = -1 };
@@ -438,20 +446,23 @@ static int dest_file_resume(struct dest *base, int32_t partition, struct stamp_s
 	return rc;
 }
 
-static void dest_file_metrics(struct dest *base, struct metric_set *set)
+static int dest_file_begin(struct outlet *base, struct filter *filter, struct err *err)
 {
 	struct dest_file *dest = (struct dest_file *)base;
+	struct metric_set *set = filter_metrics(filter);
 
+	(void)err;
 	dest->files_written = metric_add(set, METRIC_COUNTER, "millrace_sink_files_total", "",
 					 "Files finished.");
 	dest->bytes_written = metric_add(set, METRIC_COUNTER, "millrace_sink_file_bytes_total", "",
 					 "Bytes written to files.");
 	dest->full = metric_add(set, METRIC_COUNTER, "millrace_sink_disk_full_total", "",
 				"Waits for room on the disk.");
+	return 0;
 }
 
 /* What was not committed is deleted; after a crash the next start does it. */
-static void dest_file_close(struct dest *base)
+static void dest_file_close(struct outlet *base)
 {
 	struct dest_file *dest = (struct dest_file *)base;
 	char text[FILE_NAME_TEXT_MAX];
@@ -477,9 +488,9 @@ static void dest_file_close(struct dest *base)
 	free(dest);
 }
 
-static const struct dest_ops ops = {
+static const struct outlet_ops ops = {
 	dest_file_resume, dest_file_lost, dest_file_put, dest_file_skip, dest_file_commit,
-	dest_file_metrics, dest_file_close,
+	dest_file_begin, dest_file_close,
 };
 
 /* Open */
@@ -499,7 +510,7 @@ static int open_dir(struct dest_file *dest, struct err *err)
 	return 0;
 }
 
-int dest_file_open(struct dest **destp, const struct dest_file_conf *conf, struct err *err)
+int dest_file_open(struct outlet **destp, const struct dest_file_conf *conf, struct err *err)
 {
 	static const char *const times[] = { "received_at", "failed_at", "computed_at" };
 	struct dest_file *dest = calloc(1, sizeof(*dest));

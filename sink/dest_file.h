@@ -30,7 +30,7 @@
 #ifndef SINK_DEST_FILE_H
 #define SINK_DEST_FILE_H
 
-#include "sink/dest.h"
+#include "sink/outlet.h"
 #include "sink/encoder.h"
 
 struct dest_file_conf {
@@ -46,7 +46,7 @@ struct dest_file_conf {
 };
 
 /* conf is borrowed until close. Errors: the directory cannot be made or written. */
-MUST_CHECK int dest_file_open(struct dest **destp, const struct dest_file_conf *conf,
+MUST_CHECK int dest_file_open(struct outlet **destp, const struct dest_file_conf *conf,
 			      struct err *err);
 
 #endif

@@ -28,7 +28,7 @@ struct program {
 	char format[64];                /* of bad records */
 	struct bus_conf in_conf, bad_conf;
 	struct dest_file_conf dest_conf;
-	struct dest *dest;
+	struct outlet *dest;
 	struct deliver *deliver;
 	struct bus *in;
 };

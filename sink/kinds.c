@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sink/kinds.h"
+
+#include "sink/dest.h"
+
+static const struct dest_kind *const kinds[] = {
+	&dest_webhook,
+};
+
+#define KINDS (sizeof(kinds) / sizeof(kinds[0]))
+
+const struct dest_kind *dest_kind_at(size_t index)
+{
+	return index < KINDS ? kinds[index] : NULL;
+}
+
+const struct dest_kind *dest_kind_find(struct slice name)
+{
+	for (size_t i = 0; i < KINDS; i++)
+		if (slice_is(name, kinds[i]->name))
+			return kinds[i];
+	return NULL;
+}

@@ -1,0 +1,13 @@
+/* kinds - all kinds of destination but file
+ *
+ * One line here and one in kinds.c for each dest_KIND.c.
+ */
+// SPDX-License-Identifier: Apache-2.0
+#ifndef SINK_KINDS_H
+#define SINK_KINDS_H
+
+#include "sink/dest.h"
+
+extern const struct dest_kind dest_webhook;
+
+#endif
