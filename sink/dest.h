@@ -46,7 +46,7 @@ enum dest_class {
 	DEST_THROTTLED,         /* 429, 503 with Retry-After: the whole destination waits */
 	DEST_INVALID,           /* this part can never be taken: to `bad`. A request of several
 	                           parts that is judged so as a whole (judge gave the same words
-	                           to all and DEST_WHOLE) is cut in two until the bad one is alone */
+	                           to all and DEST_WHOLE) is cut until the bad one is alone */
 	DEST_SETUP,             /* key, address or rights are wrong: nothing is sent until mended */
 };
 

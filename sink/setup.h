@@ -4,7 +4,7 @@
  *      enabled: yes              no: sink ends, `millrace up` does not start it
  *      from: enriched            topic
  *      start: now                of a new destination: now, first, an instant, or a span (7d)
- *      token: env:MIXPANEL_TOKEN the kind's own fields; secrets: file:PATH, env:NAME or the text
+ *      token: env:MIXPANEL      the kind's own fields; secrets: file:PATH, env:NAME, text
  *
  *      types: [track, identify]  only these; events: [..] and not_events: [..] by name, * at the end
  *      where: .properties.price > 10                     jq: only where true (jq.h)
