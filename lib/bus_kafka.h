@@ -82,7 +82,8 @@ MUST_CHECK int kafka_write_open(struct bus **busp, const char *rest, const struc
 
 /* What fingerprints are known. */
 struct kafka_schemas;
-/* own: the reader's schema, borrowed. dir: its *.avsc are older or newer versions; may be NULL. */
+/* own: the reader's schema, borrowed; its older versions are known (schema_old). dir: its *.avsc are
+ * others, such as newer ones; may be NULL. */
 MUST_CHECK int kafka_schemas_open(struct kafka_schemas **sp, const struct schema *own,
 				  const char *dir, struct err *err);
 void kafka_schemas_close(struct kafka_schemas *schemas);

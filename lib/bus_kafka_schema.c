@@ -53,6 +53,21 @@ static int read_text(const char *path, char *text, size_t *len)
 	return n < 0 ? -EIO : n > 0 ? -ENOSPC : 0;
 }
 
+/* Takes schema over. One of another topic, or that is known, says nothing new. */
+static int add_other(struct kafka_schemas *s, struct schema *schema, struct err *err)
+{
+	int rc = 0;
+
+	if (strcmp(schema_name(schema), schema_name(s->own)) == 0 &&
+	    !kafka_schemas_find(s, schema_fingerprint(schema)))
+		rc = add(s, schema, schema, err);
+	else
+		schema_close(schema);
+	if (rc)
+		schema_close(schema);
+	return rc;
+}
+
 static int add_file(struct kafka_schemas *s, const char *path, char *text, struct err *err)
 {
 	struct schema *schema;
@@ -66,17 +81,8 @@ static int add_file(struct kafka_schemas *s, const char *path, char *text, struc
 	if (rc)
 		return err_set(err, rc, "%.100s: %s", path, words.text);
 	/* The directory may hold other topics' schemas, and the reader's own. */
-	if (strcmp(schema_name(schema), schema_name(s->own)) ||
-	    kafka_schemas_find(s, schema_fingerprint(schema))) {
-		schema_close(schema);
-		return 0;
-	}
-	rc = add(s, schema, schema, &words);
-	if (rc) {
-		schema_close(schema);
-		return err_set(err, rc, "%.100s: %s", path, words.text);
-	}
-	return 0;
+	rc = add_other(s, schema, &words);
+	return rc ? err_set(err, rc, "%.100s: %s", path, words.text) : 0;
 }
 
 static int add_directory(struct kafka_schemas *s, const char *path, struct err *err)
@@ -106,6 +112,20 @@ out:
 	return rc;
 }
 
+/* The versions of earlier releases. */
+static int add_old(struct kafka_schemas *s, struct err *err)
+{
+	struct schema *schema;
+	int rc = 0;
+
+	for (int i = 0; rc == 0; i++) {
+		rc = schema_old(schema_name(s->own), i, &schema);
+		if (rc == 0)
+			rc = add_other(s, schema, err);
+	}
+	return rc == -ENOENT ? 0 : rc;
+}
+
 int kafka_schemas_open(struct kafka_schemas **sp, const struct schema *own, const char *dir,
 		       struct err *err)
 {
@@ -116,6 +136,8 @@ int kafka_schemas_open(struct kafka_schemas **sp, const struct schema *own, cons
 		return -ENOMEM;
 	s->own = own;
 	rc = add(s, own, NULL, err);
+	if (rc == 0)
+		rc = add_old(s, err);
 	if (rc == 0 && dir)
 		rc = add_directory(s, dir, err);
 	if (rc) {

@@ -60,6 +60,12 @@ void schema_close(struct schema *schema);
  * "bad", "counted". It must parse: a failure is a bug and aborts. The caller closes it. */
 struct schema *schema_own(const char *name);
 
+/* A version of one of our schemas that was ever in use, compiled in from schemas/history, by the
+ * record's full name ("millrace.Enriched") and a number from 0 on: so that a record in Kafka can be
+ * read whatever release wrote it. The caller closes it. -ENOENT: no more. A schema that changes is
+ * copied there under the next number, and put in the lists of schema_own.c. */
+MUST_CHECK int schema_old(const char *name, int index, struct schema **schemap);
+
 const char *schema_name(const struct schema *schema);       /* the record's full name */
 struct slice schema_text(const struct schema *schema);      /* as parsed */
 int schema_field_count(const struct schema *schema);

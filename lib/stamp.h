@@ -8,6 +8,10 @@
  *
  * and a crash, or a zombie that still writes, changes nothing. The tail looked at is
  * STAMP_TAIL records, because a zombie's late writes can follow newer ones.
+ *
+ * It holds for filters that make at most one record of each input record (index 0), as all of ours
+ * do. One that made several could die between two siblings, and src.offset + 1 would pass over the
+ * rest: it would have to resume at src.offset itself, and leave out what its tail already holds.
  */
 // SPDX-License-Identifier: Apache-2.0
 #ifndef LIB_STAMP_H

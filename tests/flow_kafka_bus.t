@@ -83,6 +83,12 @@ like "$(lines $bus/versions)" 'undecodable.*is not known' 'a newer schema is not
 cp "$T/new.avsc" "$T/schemas/"
 like "$(lines "$bus/versions?schemas=$T/schemas")" ' v2$' 'its .avsc in ?schemas=DIR resolves it'
 
+# --- yesterday's records, tomorrow's reader ---
+lines $bus/round --schema-file "$T/new.avsc" > "$T/in"
+is "$(lines $bus/round | diff - "$T/in" | head -3)" '' \
+  'a reader whose schema has a new field reads what was written before, without ?schemas'
+is "$(grep -c ' m[0-9]*$' "$T/in")" 5001 'all of it'
+
 # --- limits ---
 "$tool" write --url $bus/large --count 1 --size 1000000 > "$T/out" 2> "$T/log"
 like "$(cat "$T/out")" 'refused 0' 'a record that no broker would take is refused'

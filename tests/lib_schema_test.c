@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/schema.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 
 #include "lib/buf.h"
+#include "lib/datum.h"
 #include "tests/guard.h"
 #include "tests/tap.h"
 
@@ -217,6 +219,42 @@ static void test_own(struct tap *tap)
 	schema_close(NULL);
 }
 
+/* What was ever written to Kafka stays readable: the list in the program is the directory, a schema
+ * that changed has been put there, and today's reader takes every version. */
+static void test_old(struct tap *tap)
+{
+	static const char *const names[] = { "collected", "enriched", "bad", "counted" };
+	int listed = 0, files = 0;
+	struct dirent *entry;
+	DIR *dir = opendir("schemas/history");
+
+	for (int i = 0; i < 4; i++) {
+		struct schema *own = schema_own(names[i]), *old = NULL;
+		bool has_own = false;
+
+		for (int n = 0; schema_old(schema_name(own), n, &old) == 0; n++) {
+			struct datum_reader *reader = NULL;
+			struct err err = { "" };
+
+			has_own |= schema_fingerprint(old) == schema_fingerprint(own);
+			OK(tap, datum_reader_open(&reader, old, own, &err) == 0,
+			   "%s, version %d is read: %s", names[i], n + 1, err.text);
+			datum_reader_close(reader);
+			schema_close(old);
+			listed++;
+		}
+		OK(tap, has_own, "schemas/%s.avsc is the last of schemas/history/%s-N.avsc (one that "
+		   "changed: copy it to the next N, and add it in lib/schema_own.c)", names[i],
+		   names[i]);
+		schema_close(own);
+	}
+	while (dir && (entry = readdir(dir)))
+		files += strstr(entry->d_name, ".avsc") != NULL;
+	if (dir)
+		closedir(dir);
+	OK(tap, files == listed, "%d files in schemas/history, %d in the program", files, listed);
+}
+
 int main(void)
 {
 	struct tap tap = { 0 };
@@ -225,5 +263,6 @@ int main(void)
 	test_limits(&tap);
 	test_full(&tap);
 	test_own(&tap);
+	test_old(&tap);
 	return tap_end(&tap);
 }

@@ -24,7 +24,7 @@
 #include "lib/stamp.h"
 
 struct conf {
-	const char *url, *out, *schema, *assign, *group, *schemas_print;
+	const char *url, *out, *schema, *schema_file, *assign, *group;
 	int64_t count, first, size, keys, partitions, partition, open_ms, buffer_bytes, start;
 	int64_t rate, limit_ms;
 	bool until_end, distinct, quiet, spread, each, trickle;
@@ -37,6 +37,7 @@ static const struct opt opts[] = {
 	OPT("url", OPT_TEXT, url, NULL, "the bus"),
 	OPT("out", OPT_TEXT, out, NULL, "copy: where to"),
 	OPT("schema", OPT_TEXT, schema, "collected", "collected or enriched"),
+	OPT("schema-file", OPT_TEXT, schema_file, NULL, "read: the reader's .avsc"),
 	OPT("count", OPT_COUNT, count, "0", "write so many; read: stop after so many"),
 	OPT("first", OPT_COUNT, first, "0", "number of the first record"),
 	OPT("size", OPT_COUNT, size, "100", "bytes of a body"),
@@ -414,6 +415,19 @@ static int run(struct tool *tool, const char *mode)
 	return err_set(&tool->err, -EINVAL, "write, read, copy or resume");
 }
 
+/* NULL: it cannot be read. */
+static struct schema *schema_of_file(const char *path)
+{
+	struct schema *schema = NULL;
+	char text[65536];
+	FILE *file = fopen(path, "re");
+	size_t len = file ? fread(text, 1, sizeof(text), file) : 0;
+
+	if (file)
+		fclose(file);
+	return schema_parse(&schema, (struct slice){ text, len }, NULL) == 0 ? schema : NULL;
+}
+
 int main(int argc, char **argv)
 {
 	struct conf conf = { .start = -1 };
@@ -430,6 +444,11 @@ int main(int argc, char **argv)
 
 	if (!tool.schema)
 		tool.schema = tool.enriched;
+	if (conf.schema_file) {
+		if (tool.schema != tool.enriched)
+			schema_close(tool.schema);
+		tool.schema = schema_of_file(conf.schema_file);
+	}
 	tool.bus = (struct bus_conf){
 		.schema = tool.schema, .log = &tool.log, .assign = conf.assign, .group = conf.group,
 		.until_end = conf.until_end, .partitions = (int)conf.partitions,
