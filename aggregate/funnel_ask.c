@@ -319,6 +319,10 @@ static int parse_breakdown(const struct parse *parse, yyjson_val *root)
 	if (!name.ptr)
 		return question_fail(parse->error, "/breakdown/prop", "missing",
 				     "the property to break down by");
+	if (ask->by_session && way == FUNNEL_EACH && step == 0)
+		return question_fail(parse->error, "/breakdown/attribution", "conflict",
+				     "with \"count\": \"sessions\" a session has one value: "
+				     "first, last, first_step, last_step or a step");
 	ask->attribution = (enum funnel_attribution)way;
 	ask->attribution_step = (int)step;
 	ask->breakdown_of_profile = of == 1;

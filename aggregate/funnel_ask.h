@@ -3,8 +3,8 @@
  *      {"steps":[..],"window":..,"order":..,"exclusions":[..]} --> selectors + struct funnel_conf
  *
  * Selectors are what scan.h needs; a step with alternatives that have conditions of their own has
- * several. funnel_ask_match turns a selector's bit into the step's or exclusion's. Saved funnels use
- * the same (saved.h).
+ * several. funnel_ask_match turns a selector's bit into the step's or exclusion's. Saved funnels
+ * use the same (saved.h).
  */
 // SPDX-License-Identifier: Apache-2.0
 #ifndef AGGREGATE_FUNNEL_ASK_H

@@ -1,0 +1,659 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "aggregate/funnel_count.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define SESSION_GAP_US (INT64_C(30) * 60 * 1000000)
+#define NO_STEP        (-1)
+
+/* One attempt with its events: what the sinks look at. */
+struct found {
+	int level;
+	struct scan_event steps[FUNNEL_STEPS_MAX];
+};
+
+/* An event under one key: of held properties, or of a value that it is broken down by. */
+struct keyed {
+	uint32_t key[FUNNEL_HOLD_MAX];
+	uint32_t index;
+};
+
+struct job {
+	const struct funnel_ask *ask;
+	struct funnel_result *result;
+	struct scan_prop *hold[FUNNEL_HOLD_MAX];
+	uint64_t *ranks;                /* first pass: [number]; NULL in the second */
+};
+
+struct worker {
+	struct job *job;
+	struct funnel *funnel;
+	struct funnel_tally tally;
+	uint64_t *ranks;
+	struct scan_look *hold[FUNNEL_HOLD_MAX], *by;
+	struct scan_event *translated, *grouped, *valued;       /* scratch */
+	struct keyed *keys;
+	size_t room, value_room;
+	uint32_t leader;
+	int person_level;
+	/* the run that is on */
+	const struct scan_event *events;
+	struct found best;              /* of the groups, where one path per person counts */
+	void (*sink)(struct worker *worker, const struct found *found);
+	uint32_t value;                 /* FUNNEL_EACH: whose events these are */
+	size_t bucket;
+	struct funnel_bucket seen;
+	int rc;                         /* of a sink */
+};
+
+/* --- sinks --- */
+
+static void tally_found(struct worker *worker, size_t cell, const struct found *found)
+{
+	int64_t times[FUNNEL_STEPS_MAX];
+
+	for (int k = 0; k < found->level; k++)
+		times[k] = found->steps[k].time_us;
+	if (worker->rc == 0)
+		worker->rc = funnel_tally_path(&worker->tally, cell, found->level, times);
+}
+
+/* In the first pass a value gets its rank; in the second the path its cells, each once. */
+static void tally_value(struct worker *worker, uint32_t number, const struct found *found)
+{
+	const struct funnel_segments *segments = &worker->job->result->segments;
+	size_t count, rest = 1 + segments->count;
+	const uint32_t *elements = scan_prop_elements(segments->prop, number, &count);
+	bool in_rest = false;
+
+	for (size_t i = 0; i < count; i++) {
+		size_t cell;
+
+		if (worker->ranks) {
+			worker->ranks[elements[i]]++;
+			continue;
+		}
+		cell = segments->cell_of[elements[i]];
+		if (cell == rest && in_rest)
+			continue;
+		in_rest = in_rest || cell == rest;
+		tally_found(worker, cell, found);
+	}
+}
+
+static uint32_t attributed(struct worker *worker, const struct found *found)
+{
+	const struct funnel_ask *ask = worker->job->ask;
+	uint32_t number = 0;
+	int step = ask->attribution_step - 1;
+
+	if (step < 0 && ask->attribution == FUNNEL_FIRST_STEP)
+		step = 0;
+	if (step < 0 && ask->attribution == FUNNEL_LAST_STEP)
+		step = found->level - 1;
+	if (step >= 0)
+		return step < found->level ?
+		       scan_look(worker->by, worker->leader, &found->steps[step]) : 0;
+	for (int k = 0; k < found->level && number == 0; k++) {
+		int at = ask->attribution == FUNNEL_LAST_DEFINED ? found->level - 1 - k : k;
+
+		number = scan_look(worker->by, worker->leader, &found->steps[at]);
+	}
+	return number;
+}
+
+static bool is_each(const struct funnel_ask *ask)
+{
+	return ask->breakdown.ptr && ask->attribution == FUNNEL_EACH && ask->attribution_step == 0;
+}
+
+static void sink_overall(struct worker *worker, const struct found *found)
+{
+	const struct funnel_ask *ask = worker->job->ask;
+
+	if (found->level > worker->person_level)
+		worker->person_level = found->level;
+	if (!worker->ranks)
+		tally_found(worker, 0, found);
+	if (worker->by && !is_each(ask))
+		tally_value(worker, attributed(worker, found), found);
+}
+
+/* The rest's levels are folded by the caller of the runs: a person is in it once. */
+static void sink_value(struct worker *worker, const struct found *found)
+{
+	const struct funnel_segments *segments = &worker->job->result->segments;
+
+	if (worker->ranks)
+		worker->ranks[worker->value]++;
+	else
+		tally_found(worker, segments->cell_of[worker->value], found);
+}
+
+static void sink_bucket(struct worker *worker, const struct found *found)
+{
+	worker->seen.entered++;
+	worker->seen.converted += found->level == worker->job->ask->conf.steps;
+}
+
+/* --- runs --- */
+
+static int on_path(void *ctx, const struct funnel_path *path)
+{
+	struct worker *worker = ctx;
+	struct found found = { .level = path->level };
+
+	for (int k = 0; k < path->level; k++)
+		found.steps[k] = worker->events[path->events[k]];
+	if (worker->job->ask->conf.count == FUNNEL_TOTALS)
+		worker->sink(worker, &found);
+	else if (worker->best.level == 0 ||
+		 (worker->job->ask->conf.count == FUNNEL_FIRST ?
+		  found.steps[0].time_us < worker->best.steps[0].time_us :
+		  found.level > worker->best.level))
+		worker->best = found;
+	return worker->rc;
+}
+
+static int run_slice(struct worker *worker, const struct scan_event *events, size_t count,
+		     int64_t from_us, int64_t to_us)
+{
+	int rc;
+
+	worker->events = events;
+	rc = funnel_run(worker->funnel, events, (uint32_t)count, from_us, to_us, on_path, worker);
+	return rc < 0 ? rc : 0;
+}
+
+static int compare_keyed(const void *a, const void *b)
+{
+	const struct keyed *x = a, *y = b;
+	int order = memcmp(x->key, y->key, sizeof(x->key));
+
+	if (order)
+		return order;
+	return x->index < y->index ? -1 : x->index > y->index;
+}
+
+static bool same_key(const struct keyed *a, const struct keyed *b)
+{
+	return memcmp(a->key, b->key, sizeof(a->key)) == 0;
+}
+
+static int grow(struct worker *worker, size_t count)
+{
+	size_t room = worker->room ? worker->room : 256;
+	struct scan_event *translated, *grouped;
+
+	if (count <= worker->room)
+		return 0;
+	while (room < count)
+		room *= 2;
+	if (scan_charge(worker->tally.scan, (room - worker->room) * 2 * sizeof(*grouped)) < 0)
+		return -ENOSPC;
+	translated = realloc(worker->translated, room * sizeof(*translated));
+	if (translated)
+		worker->translated = translated;
+	grouped = realloc(worker->grouped, room * sizeof(*grouped));
+	if (grouped)
+		worker->grouped = grouped;
+	if (!translated || !grouped)
+		return -ENOMEM;
+	worker->room = room;
+	return 0;
+}
+
+static int grow_keys(struct worker *worker, size_t count)
+{
+	size_t room = worker->value_room ? worker->value_room : 256;
+	struct scan_event *valued;
+	struct keyed *keys;
+
+	if (count <= worker->value_room)
+		return 0;
+	while (room < count)
+		room *= 2;
+	if (scan_charge(worker->tally.scan, (room - worker->value_room) *
+			(sizeof(*keys) + sizeof(*valued))) < 0)
+		return -ENOSPC;
+	keys = realloc(worker->keys, room * sizeof(*keys));
+	if (keys)
+		worker->keys = keys;
+	valued = realloc(worker->valued, room * sizeof(*valued));
+	if (valued)
+		worker->valued = valued;
+	if (!keys || !valued)
+		return -ENOMEM;
+	worker->value_room = room;
+	return 0;
+}
+
+/* Events in groups that agree in all held properties; those that lack one are left out. Uses the
+ * upper part of keys, so that a caller's below `base` stay. */
+static int run_held(struct worker *worker, const struct scan_event *events, size_t count,
+		    size_t base, int64_t from_us, int64_t to_us)
+{
+	const struct funnel_ask *ask = worker->job->ask;
+	struct keyed *keys;
+	size_t n = 0;
+	int rc = grow_keys(worker, base + count);
+
+	if (rc < 0)
+		return rc;
+	keys = worker->keys + base;
+	for (size_t i = 0; i < count; i++) {
+		struct keyed *key = &keys[n];
+		bool has_all = true;
+
+		*key = (struct keyed){ .index = (uint32_t)i };
+		for (size_t h = 0; h < ask->hold_count; h++) {
+			key->key[h] = scan_look(worker->hold[h], worker->leader, &events[i]);
+			has_all = has_all && key->key[h] != 0;
+		}
+		n += has_all;
+	}
+	qsort(keys, n, sizeof(*keys), compare_keyed);
+	for (size_t i = 0, end; i < n && rc == 0; i = end) {
+		for (end = i; end < n && same_key(&keys[i], &keys[end]); end++)
+			worker->grouped[end - i] = events[keys[end].index];
+		rc = run_slice(worker, worker->grouped, end - i, from_us, to_us);
+	}
+	return rc;
+}
+
+/* Paths of these events to on_path. */
+static int run_once(struct worker *worker, const struct scan_event *events, size_t count,
+		    size_t base, int64_t from_us, int64_t to_us)
+{
+	if (worker->job->ask->hold_count > 0)
+		return run_held(worker, events, count, base, from_us, to_us);
+	return run_slice(worker, events, count, from_us, to_us);
+}
+
+/* Sessions are made by all of the person's events, those that the funnel does not name, too. */
+static int run_sessions(struct worker *worker, const struct scan_event *events, size_t count,
+			int64_t from_us, int64_t to_us)
+{
+	int rc = 0;
+
+	for (size_t i = 0, end; i < count && rc == 0; i = end) {
+		for (end = i + 1; end < count &&
+		     events[end].time_us - events[end - 1].time_us < SESSION_GAP_US;)
+			end++;
+		rc = run_once(worker, events + i, end - i, 0, from_us, to_us);
+	}
+	return rc;
+}
+
+/* All paths of these events to the sink. */
+static int run_all(struct worker *worker, const struct scan_event *events, size_t count,
+		   size_t base, int64_t from_us, int64_t to_us,
+		   void (*sink)(struct worker *worker, const struct found *found))
+{
+	int rc;
+
+	worker->best.level = 0;
+	worker->sink = sink;
+	rc = worker->job->ask->by_session ?
+	     run_sessions(worker, events, count, from_us, to_us) :
+	     run_once(worker, events, count, base, from_us, to_us);
+	if (rc == 0 && worker->best.level > 0)
+		sink(worker, &worker->best);
+	return rc < 0 ? rc : worker->rc;
+}
+
+/* Events under each of their values. */
+static ssize_t key_values(struct worker *worker, const struct scan_event *events, size_t count)
+{
+	const struct scan_prop *prop = worker->job->result->segments.prop;
+	size_t n = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		uint32_t number = scan_look(worker->by, worker->leader, &events[i]);
+		size_t elements;
+		const uint32_t *element = scan_prop_elements(prop, number, &elements);
+		int rc = grow_keys(worker, n + elements);
+
+		if (rc < 0)
+			return rc;
+		for (size_t e = 0; e < elements; e++)
+			worker->keys[n++] = (struct keyed){ .key = { element[e] },
+							    .index = (uint32_t)i };
+	}
+	return (ssize_t)n;
+}
+
+/* FUNNEL_EACH: the person counts in each value's segment as far as that value's events go. All that
+ * fall into $other are one segment: the furthest of its values. */
+static int run_each(struct worker *worker, const struct scan_event *events, size_t count)
+{
+	const struct funnel_ask *ask = worker->job->ask;
+	const struct funnel_segments *segments = &worker->job->result->segments;
+	ssize_t n = key_values(worker, events, count);
+	struct found rest = { .level = 0 };
+	/* Room for what run_held adds: nothing moves under its feet. */
+	int rc = n < 0 ? (int)n : grow_keys(worker, (size_t)n + count);
+
+	if (rc < 0)
+		return rc;
+	qsort(worker->keys, (size_t)n, sizeof(*worker->keys), compare_keyed);
+	for (ssize_t i = 0, end; i < n && rc == 0; i = end) {
+		uint32_t value = worker->keys[i].key[0];
+		bool in_rest = !worker->ranks && segments->cell_of[value] == 1 + segments->count;
+		bool is_single = ask->conf.count != FUNNEL_TOTALS;
+
+		for (end = i; end < n && worker->keys[end].key[0] == value; end++)
+			worker->valued[end - i] = events[worker->keys[end].index];
+		worker->value = value;
+		if (!in_rest || !is_single) {
+			rc = run_all(worker, worker->valued, (size_t)(end - i), (size_t)n,
+				     ask->range.from_us, ask->range.to_us, sink_value);
+			continue;
+		}
+		worker->best.level = 0;
+		worker->sink = NULL;    /* only totals call it */
+		rc = run_once(worker, worker->valued, (size_t)(end - i), (size_t)n,
+			      ask->range.from_us, ask->range.to_us);
+		if (worker->best.level > rest.level)
+			rest = worker->best;
+	}
+	if (rc == 0 && rest.level > 0)
+		tally_found(worker, 1 + segments->count, &rest);
+	return rc < 0 ? rc : worker->rc;
+}
+
+/* A funnel per bucket: entries in it, each person once; in totals each entry. */
+static int run_trend(struct worker *worker, const struct scan_event *events, size_t count)
+{
+	const struct funnel_ask *ask = worker->job->ask;
+	const int64_t *bounds = worker->job->result->bounds;
+	uint64_t first = ask->conf.order == FUNNEL_ANY ?
+			 (UINT64_C(1) << ask->conf.steps) - 1 : 1;
+	size_t bucket = 0, buckets = worker->tally.bucket_count;
+	int rc = 0;
+
+	for (size_t i = 0; i < count && rc == 0; i++) {
+		int64_t t = events[i].time_us;
+		int64_t from, to;
+
+		if (!(events[i].match & first) || t < ask->range.from_us || t >= ask->range.to_us)
+			continue;
+		while (bucket < buckets && t >= bounds[bucket + 1])
+			bucket++;
+		if (bucket == buckets)
+			break;
+		from = bounds[bucket] > ask->range.from_us ? bounds[bucket] : ask->range.from_us;
+		to = bounds[bucket + 1] < ask->range.to_us ? bounds[bucket + 1] : ask->range.to_us;
+		worker->seen = (struct funnel_bucket){ 0, 0 };
+		while (i > 0 && events[i - 1].time_us == t)
+			i--;
+		/* Sessions need the events before; others nothing that is earlier than the entry. */
+		rc = ask->by_session ?
+		     run_all(worker, events, count, 0, from, to, sink_bucket) :
+		     run_all(worker, events + i, count - i, 0, from, to, sink_bucket);
+		worker->tally.buckets[bucket].entered += worker->seen.entered;
+		worker->tally.buckets[bucket].converted += worker->seen.converted;
+		bucket++;
+	}
+	return rc;
+}
+
+/* --- the scan's ops --- */
+
+static int take(void *state, const struct scan_person *person)
+{
+	struct worker *worker = state;
+	const struct funnel_ask *ask = worker->job->ask;
+	const struct scan_event *events = person->events;
+	int rc = 0;
+
+	if (person->leader == PERSON_NOBODY)
+		return 0;
+	if (!ask->is_direct || ask->hold_count > 0) {
+		rc = grow(worker, person->count);
+		if (rc < 0)
+			return rc;
+	}
+	if (!ask->is_direct) {
+		for (uint32_t i = 0; i < person->count; i++) {
+			worker->translated[i] = person->events[i];
+			worker->translated[i].match =
+				funnel_ask_match(ask, person->events[i].match);
+		}
+		events = worker->translated;
+	}
+	worker->leader = person->leader;
+	worker->person_level = 0;
+	rc = run_all(worker, events, person->count, 0, ask->range.from_us, ask->range.to_us,
+		     sink_overall);
+	if (rc == 0 && is_each(ask))
+		rc = run_each(worker, events, person->count);
+	if (rc < 0 || worker->ranks)
+		return rc;
+	if (ask->has_trend)
+		rc = run_trend(worker, events, person->count);
+	if (rc == 0 && ask->people_step > 0 &&
+	    (ask->people_dropped ? worker->person_level == ask->people_step - 1 :
+				   worker->person_level >= ask->people_step))
+		rc = funnel_tally_person(&worker->tally, person->leader);
+	return rc;
+}
+
+static void close_worker(struct worker *worker)
+{
+	if (!worker)
+		return;
+	funnel_close(worker->funnel);
+	funnel_tally_close(&worker->tally);
+	for (size_t h = 0; h < FUNNEL_HOLD_MAX; h++)
+		scan_look_close(worker->hold[h]);
+	scan_look_close(worker->by);
+	free(worker->ranks);
+	free(worker->translated);
+	free(worker->grouped);
+	free(worker->valued);
+	free(worker->keys);
+	free(worker);
+}
+
+static int begin(void *ctx, int thread, void **statep)
+{
+	struct job *job = ctx;
+	struct funnel_result *result = job->result;
+	struct worker *worker = calloc(1, sizeof(*worker));
+	int rc;
+
+	(void)thread;
+	*statep = NULL;
+	if (!worker)
+		return -ENOMEM;
+	worker->job = job;
+	rc = funnel_open(&worker->funnel, &job->ask->conf);
+	if (rc == 0)
+		rc = funnel_tally_init(&worker->tally, job->ask->conf.steps,
+				       result->tally.cell_count, result->tally.bucket_count,
+				       result->tally.scan);
+	for (size_t h = 0; h < job->ask->hold_count && rc == 0; h++)
+		rc = scan_look_open(&worker->hold[h], job->hold[h]);
+	if (rc == 0 && result->segments.prop)
+		rc = scan_look_open(&worker->by, result->segments.prop);
+	if (rc == 0 && job->ranks) {
+		worker->ranks = calloc(scan_prop_count(result->segments.prop) + 1,
+				       sizeof(*worker->ranks));
+		rc = worker->ranks ? 0 : -ENOMEM;
+	}
+	if (rc < 0)
+		close_worker(worker);
+	else
+		*statep = worker;
+	return rc;
+}
+
+static int fold(void *ctx, void *state)
+{
+	struct job *job = ctx;
+	struct worker *worker = state;
+	int rc;
+
+	if (job->ranks)
+		for (uint32_t i = 0; i < scan_prop_count(job->result->segments.prop); i++)
+			job->ranks[i] += worker->ranks[i];
+	rc = funnel_tally_fold(&job->result->tally, &worker->tally);
+	close_worker(worker);
+	return rc;
+}
+
+static const struct scan_ops ops = { .begin = begin, .take = take, .fold = fold };
+
+/* --- segments --- */
+
+struct rank {
+	uint32_t number;
+	uint64_t count;
+	struct slice name;              /* into a buffer of all names */
+	size_t at;
+};
+
+static int compare_ranks(const void *a, const void *b)
+{
+	const struct rank *x = a, *y = b;
+	size_t least = x->name.len < y->name.len ? x->name.len : y->name.len;
+	int order;
+
+	if (x->count != y->count)
+		return x->count > y->count ? -1 : 1;
+	order = memcmp(x->name.ptr, y->name.ptr, least);
+	if (order == 0 && x->name.len != y->name.len)
+		order = x->name.len < y->name.len ? -1 : 1;
+	return order;
+}
+
+static int choose(struct funnel_segments *segments, struct rank *ranks, size_t count, size_t top,
+		  uint32_t numbers)
+{
+	segments->count = count < top ? count : top;
+	segments->has_rest = count > segments->count;
+	segments->numbers = calloc(segments->count + 1, sizeof(*segments->numbers));
+	segments->cell_of = malloc((numbers + 1) * sizeof(*segments->cell_of));
+	if (!segments->numbers || !segments->cell_of)
+		return -ENOMEM;
+	for (uint32_t i = 0; i <= numbers; i++)
+		segments->cell_of[i] = (uint32_t)(1 + segments->count);
+	for (size_t i = 0; i < segments->count; i++) {
+		segments->numbers[i] = ranks[i].number;
+		segments->cell_of[ranks[i].number] = (uint32_t)(1 + i);
+	}
+	return 0;
+}
+
+/* The most people at step 1 first, ties by name. */
+static int rank_segments(struct job *job, size_t top)
+{
+	struct funnel_segments *segments = &job->result->segments;
+	uint32_t numbers = scan_prop_count(segments->prop);
+	struct rank *ranks = calloc(numbers + 1, sizeof(*ranks));
+	struct buf names = { .ptr = NULL };
+	size_t count = 0;
+	int rc = ranks ? 0 : -ENOMEM;
+
+	for (uint32_t i = 0; i < numbers && rc == 0; i++) {
+		struct prop value;
+
+		if (job->ranks[i] == 0)
+			continue;
+		value = scan_prop_of(segments->prop, i);
+		ranks[count] = (struct rank){ .number = i, .count = job->ranks[i],
+					      .at = names.len };
+		prop_print(&value, &names);
+		ranks[count].name.len = names.len - ranks[count].at;
+		count++;
+		rc = names.failed ? -ENOSPC : 0;
+	}
+	for (size_t i = 0; i < count; i++)
+		ranks[i].name.ptr = (names.ptr ? names.ptr : "") + ranks[i].at;
+	if (rc == 0 && count > 0)
+		qsort(ranks, count, sizeof(*ranks), compare_ranks);
+	if (rc == 0)
+		rc = choose(segments, ranks, count, top, numbers);
+	buf_close(&names);
+	free(ranks);
+	return rc;
+}
+
+/* The first pass. */
+static int find_segments(struct job *job, struct scan_conf *scan)
+{
+	const struct funnel_ask *ask = job->ask;
+	struct funnel_segments *segments = &job->result->segments;
+	struct scan_prop_conf conf = { .name = ask->breakdown,
+				       .of_profile = ask->breakdown_of_profile };
+	int rc = scan_prop_open(&segments->prop, scan->snapshot, &conf);
+
+	if (rc < 0)
+		return rc;
+	job->ranks = calloc(scan_prop_count(segments->prop) + 1, sizeof(*job->ranks));
+	if (!job->ranks)
+		return -ENOMEM;
+	rc = funnel_tally_init(&job->result->tally, ask->conf.steps, 1, 0, scan);
+	if (rc == 0)
+		rc = scan_run(scan, &ops, job);
+	funnel_tally_close(&job->result->tally);
+	if (rc == 0)
+		rc = rank_segments(job, (size_t)ask->top);
+	free(job->ranks);
+	job->ranks = NULL;
+	return rc;
+}
+
+static int make_buckets(struct funnel_result *result, const struct funnel_ask *ask, int *buckets)
+{
+	*buckets = 0;
+	if (!ask->has_trend)
+		return 0;
+	result->bounds = calloc(QUESTION_BUCKETS_MAX + 1, sizeof(*result->bounds));
+	if (!result->bounds)
+		return -ENOMEM;
+	*buckets = zone_bounds(ask->range.zone, ask->trend, ask->range.from_us, ask->range.to_us,
+			       result->bounds, QUESTION_BUCKETS_MAX);
+	return *buckets < 0 ? *buckets : 0;
+}
+
+int funnel_count_run(struct funnel_result *result, const struct funnel_ask *ask,
+		     struct scan_conf *scan)
+{
+	struct job job = { .ask = ask, .result = result };
+	int rc, buckets;
+
+	*result = (struct funnel_result){ .bounds = NULL };
+	scan->selectors = ask->selectors;
+	scan->selector_count = ask->selector_count;
+	rc = make_buckets(result, ask, &buckets);
+	for (size_t h = 0; h < ask->hold_count && rc == 0; h++) {
+		struct scan_prop_conf conf = { .name = ask->hold[h] };
+
+		rc = scan_prop_open(&job.hold[h], scan->snapshot, &conf);
+	}
+	if (rc == 0 && ask->breakdown.ptr)
+		rc = find_segments(&job, scan);
+	if (rc == 0)
+		rc = funnel_tally_init(&result->tally, ask->conf.steps,
+				       1 + result->segments.count + result->segments.has_rest,
+				       (size_t)buckets, scan);
+	if (rc == 0)
+		rc = scan_run(scan, &ops, &job);
+	free(job.ranks);
+	for (size_t h = 0; h < ask->hold_count; h++)
+		scan_prop_close(job.hold[h]);
+	return rc;
+}
+
+void funnel_count_close(struct funnel_result *result)
+{
+	funnel_tally_close(&result->tally);
+	scan_prop_close(result->segments.prop);
+	free(result->segments.numbers);
+	free(result->segments.cell_of);
+	free(result->bounds);
+	*result = (struct funnel_result){ .bounds = NULL };
+}
