@@ -4,7 +4,8 @@
  *                    <= STORE_HEAD_MAX             merged, 16 to 1      merged by the compactor
  *
  * Everything but the head is a column_file (column.h), so that a question has one kind of thing to
- * walk. The input log is the write-ahead log: what is only in memory is read again after a crash,
+ * walk. Rows of one head are at most STORE_HEAD_MAX; 16 images of a kind are made one; images are
+ * written as a file when they come to flush_bytes; 8 files of a size are made one. The input log is the write-ahead log: what is only in memory is read again after a crash,
  * from the offsets in the manifest (manifest.h), whose rename is the commit of new files, of the
  * persons' file and of the offsets at once.
  *
@@ -13,8 +14,11 @@
  * person (persons_is_deleted) are not taken.
  *
  * One thread adds and commits (the filter's). Questions hold a snapshot: no more events, links or
- * profile changes happen until they let go of it; files they use stay until then. Merging runs on a
- * thread of its own and only swaps at the end.
+ * profile changes happen until they let go of it; files they use stay until then. Batches and
+ * snapshots take turns, so that neither waits for more than one of the other; a thread that holds a
+ * snapshot must not take a second one. Writing files and merging run on two threads of their own,
+ * which only swap at the end. What they could not write (disk full) stays in memory and is tried
+ * again; adding waits when that comes to 4 times flush_bytes.
  */
 // SPDX-License-Identifier: Apache-2.0
 #ifndef AGGREGATE_STORE_H
@@ -26,6 +30,11 @@
 #include "lib/log.h"
 
 #define STORE_HEAD_MAX 16384
+#define STORE_LOGIC    "1"              /* rises when rows come to mean something else */
+/* A message is looked for this far from its time: what a sender repeats comes within days. */
+#define STORE_REPEAT_US (INT64_C(7) * 86400 * 1000000)
+/* Stands for the events' names over names_max. */
+#define STORE_REST     "$too_many_names"
 
 struct store;
 
@@ -34,9 +43,9 @@ struct store_conf {
 	const struct log *log;
 	int64_t flush_bytes;            /* of images in memory; 0 = 128 MiB */
 	int64_t retain_us;              /* events older than that go away at merges; 0: keep all */
-	int threads;                    /* of merges; 0 = 1 */
+	uint32_t names_max;             /* of properties, and of events; 0 = 4096 */
 	const char *logic;              /* what the files depend on: a change is refused, see
-	                                   manifest.h */
+	                                   manifest.h; NULL = STORE_LOGIC */
 	int partitions;                 /* of the input, 0: not known yet */
 };
 
@@ -65,12 +74,15 @@ MUST_CHECK int store_add(struct store *store, const struct store_row *row, struc
 
 /* The adding thread brackets its changes (a batch): between these no snapshot begins. */
 void store_change_begin(struct store *store);
-void store_change_end(struct store *store);
+/* Settles the persons, and forgets whom they say. -ENOMEM. */
+MUST_CHECK int store_change_end(struct store *store, struct err *err);
 
-/* All before next[p] was added: files are written when due (or force), and the manifest. */
+/* All before next[p] was added. Images are written in the background when due; force: all of them
+ * now, and the manifest. Not within a change. */
 MUST_CHECK int store_commit(struct store *store, const int64_t next[BUS_PARTITIONS_MAX],
 			    int partitions, bool force, struct err *err);
-/* Starts rewriting the files without a deleted person's rows (persons_delete was called). */
+/* Rows of these actors that are in do not count from now on; files are rewritten without them in
+ * the background. Within a change; store_change_end calls it for persons_forgotten. */
 MUST_CHECK int store_forget(struct store *store, const uint32_t *actors, size_t count,
 			    struct err *err);
 
@@ -80,14 +92,23 @@ struct snapshot {
 	const struct persons *persons;
 	uint64_t rows;
 	struct store *store;
+	size_t slots;                   /* of files[], for snapshot_release */
 };
 MUST_CHECK int store_snapshot(struct store *store, struct snapshot *snapshot, struct err *err);
 void snapshot_release(struct snapshot *snapshot);
 
 struct store_counts {
 	uint64_t events, duplicates, files, images, file_bytes, memory_bytes, merges;
-	uint64_t properties_left_out;
+	uint64_t properties_left_out, events_left_out, deleted;
 };
+/* Of any thread. */
 struct store_counts store_counts(struct store *store);
+/* Waits until no merge is due and none runs: for tests and benchmarks. */
+MUST_CHECK int store_settle(struct store *store, struct err *err);
+
+/* Reads all of a state directory: the manifest, each file that it names, the persons. Nothing is
+ * changed. say() gets a line per part. 0, or the first damage in err (-EBADMSG). */
+MUST_CHECK int store_check(const char *dir, void (*say)(void *ctx, const char *line), void *ctx,
+			   struct err *err);
 
 #endif

@@ -1,0 +1,739 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "aggregate/store.h"
+
+#include <assert.h>
+#include <dirent.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "aggregate/column_format.h"
+#include "aggregate/store_own.h"
+#include "lib/dir.h"
+#include "lib/thread.h"
+#include "lib/when.h"
+
+#include <xxhash.h>
+
+#define FLUSH_BYTES (INT64_C(128) << 20)
+#define NAMES_MAX   4096u
+#define PATIENCE_MS 60000               /* with a disk that cannot be written */
+
+/* Turns: a batch waits for the snapshots that are there, and for those that waited through the
+ * last batch (grants); a snapshot waits for the batch that is open, or waits longer. */
+
+void store_enter(struct store *store)
+{
+	store->readers_waiting++;
+	while (store->is_changing || (store->is_writer_waiting && store->grants == 0))
+		pthread_cond_wait(&store->turn, &store->lock);
+	store->readers_waiting--;
+	if (store->grants)
+		store->grants--;
+	store->readers++;
+}
+
+void store_leave(struct store *store)
+{
+	store->readers--;
+	pthread_cond_broadcast(&store->turn);
+}
+
+void store_change_begin(struct store *store)
+{
+	pthread_mutex_lock(&store->lock);
+	assert(!store->is_changing);
+	store->is_writer_waiting = true;
+	while (store->readers || store->grants)
+		pthread_cond_wait(&store->turn, &store->lock);
+	store->is_writer_waiting = false;
+	store->is_changing = true;
+	pthread_mutex_unlock(&store->lock);
+}
+
+int store_change_end(struct store *store, struct err *err)
+{
+	int rc = persons_settle(store->persons);
+	const uint32_t *actors;
+	size_t count;
+
+	if (rc == 0) {
+		actors = persons_forgotten(store->persons, &count);
+		rc = store_forget(store, actors, count, err);
+	}
+	pthread_mutex_lock(&store->lock);
+	store->added.merges = store->counts.merges;
+	store->counts = store->added;
+	store->head_bytes = column_write_bytes(store->write);
+	store->is_changing = false;
+	store->grants = store->readers_waiting;
+	pthread_cond_broadcast(&store->turn);
+	pthread_mutex_unlock(&store->lock);
+	return rc < 0 ? err_set(err, rc, "persons: %s", strerror(-rc)) : 0;
+}
+
+/* The list */
+
+void store_path(const struct store *store, uint64_t number, char path[4096])
+{
+	snprintf(path, 4096, "%s/column-%" PRIu64, store->conf.dir, number);
+}
+
+struct held *held_open(struct column_file *file, uint64_t number)
+{
+	struct held *held = calloc(1, sizeof(*held));
+
+	if (!held) {
+		column_close(file);
+		return NULL;
+	}
+	held->file = file;
+	held->number = number;
+	held->refs = 1;
+	return held;
+}
+
+void held_release(struct store *store, struct held *held)
+{
+	char path[4096];
+
+	if (!held || --held->refs > 0)
+		return;
+	if (held->is_dropped && held->number) {
+		store_path(store, held->number, path);
+		/* What stays is removed at the next start. */
+		(void)unlink(path);
+	}
+	column_close(held->file);
+	free(held->gone);
+	free(held);
+}
+
+int store_list_add(struct store *store, struct held *held, size_t at)
+{
+	if (store->count == store->cap) {
+		size_t cap = store->cap ? store->cap * 2 : 64;
+		struct held **list = realloc(store->list, cap * sizeof(struct held *));
+
+		if (!list)
+			return -ENOMEM;
+		store->list = list;
+		store->cap = cap;
+	}
+	memmove(&store->list[at + 1], &store->list[at],
+		(store->count - at) * sizeof(struct held *));
+	store->list[at] = held;
+	store->count++;
+	if (held->number == 0)
+		store->image_bytes += held->file->bytes;
+	return 0;
+}
+
+/* Opening */
+
+static int know_names(struct store *store, const struct column_file *file);
+
+static int open_file(struct store *store, const struct manifest_file *entry, struct err *err)
+{
+	struct column_file *file;
+	struct held *held;
+	char path[4096];
+	int rc;
+
+	store_path(store, entry->number, path);
+	rc = column_open(&file, path, err);
+	if (rc == -ENOENT)
+		rc = -EBADMSG;
+	if (rc < 0)
+		return rc;
+	if (file->rows != entry->rows || file->bytes != entry->bytes) {
+		column_close(file);
+		return err_set(err, -EBADMSG, "%s: is not the file that the manifest names; start "
+			       "aggregate with --rebuild", path);
+	}
+	held = held_open(file, entry->number);
+	if (!held)
+		return err_set(err, -ENOMEM, "no memory");
+	if (entry->gone_count) {
+		held->gone = malloc(entry->gone_count * sizeof(*held->gone));
+		if (held->gone)
+			memcpy(held->gone, entry->gone, entry->gone_count * sizeof(*held->gone));
+		file->gone = held->gone;
+		file->gone_count = held->gone ? entry->gone_count : 0;
+	}
+	rc = store_list_add(store, held, store->count);
+	return rc < 0 ? rc : know_names(store, file);
+}
+
+/* Files that no manifest names: a crash left them. */
+static int remove_strays(const struct store *store, struct err *err)
+{
+	DIR *dir = opendir(store->conf.dir);
+	const struct dirent *entry;
+
+	if (!dir)
+		return err_set(err, -errno, "--state %s: %s", store->conf.dir, strerror(errno));
+	while ((entry = readdir(dir))) {
+		bool is_ours = strcmp(entry->d_name, "manifest.new") == 0;
+		char *end;
+
+		if (strncmp(entry->d_name, "column-", 7) == 0) {
+			uint64_t number = strtoull(entry->d_name + 7, &end, 10);
+
+			is_ours = *end == '\0';
+			for (size_t i = 0; i < store->manifest.count; i++)
+				is_ours &= store->manifest.files[i].number != number;
+		}
+		if (is_ours)
+			(void)unlinkat(dirfd(dir), entry->d_name, 0);
+	}
+	closedir(dir);
+	return 0;
+}
+
+static int check_manifest(struct store *store, struct err *err)
+{
+	struct manifest *manifest = &store->manifest;
+	const struct store_conf *conf = &store->conf;
+
+	if (strcmp(manifest->logic, conf->logic) != 0)
+		return err_set(err, -EINVAL, "--state %s: was made by logic '%s', this is '%s'; start "
+			       "with --rebuild", conf->dir, manifest->logic, conf->logic);
+	if (manifest->partitions && conf->partitions && manifest->partitions != conf->partitions)
+		return err_set(err, -EINVAL, "--state %s: was made from %d partitions, the topic "
+			       "has %d; start with --rebuild", conf->dir, manifest->partitions,
+			       conf->partitions);
+	return 0;
+}
+
+static int open_state(struct store *store, struct err *err)
+{
+	struct manifest *manifest = &store->manifest;
+	int rc = manifest_read(manifest, store->conf.dir, err);
+
+	if (rc == 0)
+		rc = check_manifest(store, err);
+	else if (rc == -ENOENT)
+		rc = 0;
+	if (rc < 0)
+		return rc;
+	snprintf(manifest->logic, sizeof(manifest->logic), "%s", store->conf.logic);
+	rc = remove_strays(store, err);
+	if (rc == 0)
+		rc = persons_open(&store->persons, store->conf.dir, &manifest->persons, err);
+	for (size_t i = 0; i < manifest->count && rc == 0; i++) {
+		rc = open_file(store, &manifest->files[i], err);
+		if (rc == 0)
+			store->added.events += manifest->files[i].rows;
+	}
+	return rc;
+}
+
+static int start_threads(struct store *store, struct err *err)
+{
+	void *(*const run[])(void *) = { store_flusher, store_compactor };
+	int rc = 0;
+
+	for (int i = 0; i < 2 && rc == 0; i++) {
+		rc = thread_start(&store->threads[i], run[i], store);
+		store->thread_count += rc == 0;
+	}
+	return rc < 0 ? err_set(err, rc, "a thread: %s", strerror(-rc)) : 0;
+}
+
+static void set_defaults(struct store_conf *conf)
+{
+	if (conf->flush_bytes <= 0)
+		conf->flush_bytes = FLUSH_BYTES;
+	if (conf->names_max == 0)
+		conf->names_max = NAMES_MAX;
+	if (!conf->logic)
+		conf->logic = STORE_LOGIC;
+}
+
+int store_open(struct store **storep, const struct store_conf *conf,
+	       int64_t next[BUS_PARTITIONS_MAX], struct err *err)
+{
+	struct store *store = calloc(1, sizeof(*store));
+	pthread_condattr_t attr;
+	int rc = -ENOMEM;
+
+	*storep = NULL;
+	if (!store)
+		return err_set(err, rc, "no memory");
+	store->conf = *conf;
+	set_defaults(&store->conf);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_mutex_init(&store->lock, NULL);
+	pthread_mutex_init(&store->manifest_lock, NULL);
+	pthread_cond_init(&store->turn, NULL);
+	pthread_cond_init(&store->work, &attr);
+	pthread_cond_init(&store->done, NULL);
+	pthread_condattr_destroy(&attr);
+	store->seq = 1;
+	for (store->events_mask = 1; store->events_mask < store->conf.names_max * 2;)
+		store->events_mask *= 2;
+	store->events = calloc(store->events_mask--, sizeof(*store->events));
+	if (store->events)
+		rc = column_write_open(&store->write, store->conf.names_max);
+	rc = rc < 0 ? err_set(err, rc, "no memory") : open_state(store, err);
+	store->counts = store->added;
+	if (rc == 0)
+		rc = start_threads(store, err);
+	if (rc < 0) {
+		store_close(store);
+		return rc;
+	}
+	memcpy(next, store->manifest.next, sizeof(store->manifest.next));
+	*storep = store;
+	return 0;
+}
+
+void store_close(struct store *store)
+{
+	if (!store)
+		return;
+	atomic_store(&store->stop, true);
+	pthread_mutex_lock(&store->lock);
+	pthread_cond_broadcast(&store->work);
+	pthread_mutex_unlock(&store->lock);
+	for (int i = 0; i < store->thread_count; i++)
+		pthread_join(store->threads[i], NULL);
+	for (size_t i = 0; i < store->count; i++)
+		held_release(store, store->list[i]);
+	held_release(store, store->sealed);
+	free(store->list);
+	free(store->events);
+	free(store->props);
+	column_write_close(store->write);
+	persons_close(store->persons);
+	manifest_reset(&store->manifest);
+	pthread_mutex_destroy(&store->lock);
+	pthread_mutex_destroy(&store->manifest_lock);
+	pthread_cond_destroy(&store->turn);
+	pthread_cond_destroy(&store->work);
+	pthread_cond_destroy(&store->done);
+	free(store);
+}
+
+struct persons *store_persons(struct store *store)
+{
+	return store->persons;
+}
+
+/* Adding */
+
+/* Is the event's name one of names_max? New ones are let in while there is room. */
+static bool is_name_in(struct store *store, struct slice name)
+{
+	uint64_t hash = XXH3_64bits(name.ptr, name.len) | 1;
+	uint32_t at = (uint32_t)(hash >> 20) & store->events_mask;
+
+	for (; store->events[at]; at = (at + 1) & store->events_mask)
+		if (store->events[at] == hash)
+			return true;
+	if (store->event_count >= store->conf.names_max)
+		return false;
+	store->events[at] = hash;
+	store->event_count++;
+	return true;
+}
+
+static int know_names(struct store *store, const struct column_file *file)
+{
+	for (uint32_t i = 0; i < file->column_count; i++) {
+		int rc = column_write_know(store->write, file->columns[i].name);
+
+		if (rc < 0)
+			return rc;
+	}
+	for (uint32_t code = 1; file->event && code <= file->event->values; code++) {
+		struct prop prop = column_value(file->event, code);
+
+		if (prop.kind == PROP_TEXT)
+			(void)is_name_in(store, prop.text);
+	}
+	return 0;
+}
+
+static const struct store_prop *find_prop(const struct store_row *row, struct slice name)
+{
+	for (size_t i = 0; i < row->count; i++)
+		if (slice_eq(row->props[i].name, name))
+			return &row->props[i];
+	return NULL;
+}
+
+/* The same with STORE_REST for the event's name. */
+static int replace_name(struct store *store, struct store_row *row)
+{
+	if (row->count > store->prop_cap) {
+		struct store_prop *props = realloc(store->props, row->count * sizeof(*props));
+
+		if (!props)
+			return -ENOMEM;
+		store->props = props;
+		store->prop_cap = row->count;
+	}
+	memcpy(store->props, row->props, row->count * sizeof(*store->props));
+	for (size_t i = 0; i < row->count; i++)
+		if (slice_is(store->props[i].name, "$event"))
+			store->props[i].value.text = SLICE(STORE_REST);
+	row->props = store->props;
+	return 0;
+}
+
+/* Is the row in this file, within STORE_REPEAT_US of its time? */
+static bool is_in_file(const struct column_file *file, const struct store_row *row)
+{
+	const struct column *column = column_find(file, SLICE("$source"));
+	const struct store_prop *source = find_prop(row, SLICE("$source"));
+	uint32_t hint = 0, at = 0, begin, count, low, high;
+
+	if (!column_run(file, row->actor, &hint, &begin, &count))
+		return false;
+	low = begin;
+	high = begin + count;
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (file->time[middle] < row->time_us - STORE_REPEAT_US)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	for (; low < begin + count && file->time[low] <= row->time_us + STORE_REPEAT_US; low++) {
+		struct prop none = { PROP_NONE, 0, { NULL, 0 } }, value = none;
+
+		if (memcmp(&file->message[low], &row->message, sizeof(row->message)) != 0)
+			continue;
+		if (column)
+			value = column_value(column, column_code(column, low, &at));
+		if (prop_compare(&value, source ? &source->value : &none) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool is_repeat(const struct store *store, const struct store_row *row)
+{
+	if (column_write_has(store->write, row))
+		return true;
+	for (size_t i = store->count; i-- > 0;) {
+		const struct column_file *file = store->list[i]->file;
+
+		if (row->time_us >= file->time_min - STORE_REPEAT_US &&
+		    row->time_us <= file->time_max + STORE_REPEAT_US &&
+		    column_may_have(file, &row->message) && is_in_file(file, row))
+			return true;
+	}
+	return false;
+}
+
+/* The head as an image, made where it changed. */
+static int seal(struct store *store, struct err *err)
+{
+	struct buf image = { 0 };
+	struct column_file *file;
+	int rc;
+
+	if (store->sealed || column_write_rows(store->write) == 0)
+		return 0;
+	rc = column_write_image(store->write, &image);
+	if (rc < 0)
+		return err_set(err, rc, "the newest events: %s", strerror(-rc));
+	rc = column_open_image(&file, &image, err);
+	if (rc < 0)
+		return rc;
+	store->sealed = held_open(file, 0);
+	return store->sealed ? 0 : err_set(err, -ENOMEM, "no memory");
+}
+
+/* The head becomes an image of the list. */
+static int push_head(struct store *store, struct err *err)
+{
+	int rc = seal(store, err);
+
+	if (rc < 0 || !store->sealed)
+		return rc;
+	store->sealed->seq = store->seq++;
+	rc = store_list_add(store, store->sealed, store->count);
+	if (rc < 0)
+		return err_set(err, rc, "no memory");
+	store->sealed = NULL;
+	column_write_reset(store->write);
+	pthread_cond_broadcast(&store->work);
+	return 0;
+}
+
+static bool is_too_old(const struct store *store, int64_t time_us, int64_t now_us)
+{
+	return store->conf.retain_us > 0 && time_us < now_us - store->conf.retain_us;
+}
+
+int store_add(struct store *store, const struct store_row *row, struct err *err)
+{
+	const struct store_prop *event = find_prop(row, SLICE("$event"));
+	struct store_row copy = *row;
+	int rc = 0;
+
+	assert(store->is_changing && event && event->value.kind == PROP_TEXT);
+	if (is_too_old(store, row->time_us, row->received_us))
+		return 0;
+	if (persons_is_deleted(store->persons, row->actor, row->received_us)) {
+		store->added.deleted++;
+		return 0;
+	}
+	if (is_repeat(store, row)) {
+		store->added.duplicates++;
+		return 0;
+	}
+	if (column_write_is_full(store->write)) {
+		pthread_mutex_lock(&store->lock);
+		rc = push_head(store, err);
+		pthread_mutex_unlock(&store->lock);
+	}
+	if (store->sealed) {
+		pthread_mutex_lock(&store->lock);
+		held_release(store, store->sealed);
+		store->sealed = NULL;
+		pthread_mutex_unlock(&store->lock);
+	}
+	if (rc == 0 && !is_name_in(store, event->value.text)) {
+		store->added.events_left_out++;
+		rc = replace_name(store, &copy);
+	}
+	if (rc == 0)
+		rc = column_write_add(store->write, &copy, &store->added.properties_left_out);
+	if (rc < 0)
+		return err_set(err, rc, "the newest events: %s", strerror(-rc));
+	store->added.events++;
+	return 1;
+}
+
+/* Forgetting */
+
+static int forget_in(struct held *held, const uint32_t *actors, size_t count)
+{
+	struct column_file *file = held->file;
+	uint32_t *gone = malloc((file->gone_count + count) * sizeof(*gone)), n = 0, hint = 0;
+	uint32_t row, rows, old = 0;
+
+	if (!gone)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++) {
+		while (old < file->gone_count && file->gone[old] < actors[i])
+			gone[n++] = file->gone[old++];
+		if (column_run(file, actors[i], &hint, &row, &rows))
+			gone[n++] = actors[i];
+	}
+	while (old < file->gone_count)
+		gone[n++] = file->gone[old++];
+	free(held->gone);
+	held->gone = gone;
+	file->gone = gone;
+	file->gone_count = n;
+	return 0;
+}
+
+static int compare_actors(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+int store_forget(struct store *store, const uint32_t *actors, size_t count, struct err *err)
+{
+	uint32_t *sorted;
+	size_t n = 0;
+	int rc;
+
+	if (count == 0)
+		return 0;
+	sorted = malloc(count * sizeof(*sorted));
+	if (!sorted)
+		return err_set(err, -ENOMEM, "no memory");
+	memcpy(sorted, actors, count * sizeof(*sorted));
+	qsort(sorted, count, sizeof(*sorted), compare_actors);
+	for (size_t i = 0; i < count; i++)
+		if (n == 0 || sorted[n - 1] != sorted[i])
+			sorted[n++] = sorted[i];
+	pthread_mutex_lock(&store->lock);
+	rc = push_head(store, err);
+	for (size_t i = 0; i < store->count && rc == 0; i++)
+		rc = forget_in(store->list[i], sorted, n);
+	store->is_gone_new = true;
+	pthread_cond_broadcast(&store->work);
+	pthread_mutex_unlock(&store->lock);
+	free(sorted);
+	return rc < 0 ? err_set(err, rc, "no memory") : 0;
+}
+
+/* Committing */
+
+static bool is_news(const struct store *store, const int64_t next[BUS_PARTITIONS_MAX])
+{
+	return store->image_bytes || store->is_gone_new || column_write_rows(store->write) ||
+	       memcmp(next, store->manifest.next, sizeof(store->manifest.next)) != 0;
+}
+
+/* Asks for a flush of all that is in memory. */
+static int begin_flush(struct store *store, const int64_t next[BUS_PARTITIONS_MAX],
+		       int partitions, struct err *err)
+{
+	struct flush *flush = &store->flush;
+	int rc, end;
+
+	store_change_begin(store);
+	rc = persons_flush(store->persons, &flush->persons, err);
+	pthread_mutex_lock(&store->lock);
+	if (rc == 0)
+		rc = push_head(store, err);
+	if (rc == 0) {
+		flush->seq = store->seq - 1;
+		flush->partitions = partitions;
+		memcpy(flush->next, next, sizeof(flush->next));
+		flush->is_wanted = true;
+		store->failed = 0;
+		pthread_cond_broadcast(&store->work);
+	}
+	pthread_mutex_unlock(&store->lock);
+	end = store_change_end(store, err);
+	return rc < 0 ? rc : end;
+}
+
+/* Waits until the flush is done, or fails, or fails for so long. */
+static int wait_flush(struct store *store, int64_t patience_ms, struct err *err)
+{
+	int64_t begun_ms = when_monotonic_ms();
+	int rc = 0;
+
+	pthread_mutex_lock(&store->lock);
+	while (store->flush.is_wanted) {
+		rc = store->failed;
+		if (rc < 0 && when_monotonic_ms() - begun_ms >= patience_ms)
+			break;
+		rc = 0;
+		pthread_cond_wait(&store->done, &store->lock);
+	}
+	if (rc < 0)
+		err_set(err, rc, "%s", store->failed_err.text);
+	pthread_mutex_unlock(&store->lock);
+	return rc;
+}
+
+static bool is_flush_due(struct store *store, const int64_t next[BUS_PARTITIONS_MAX], bool force)
+{
+	bool is_due;
+
+	pthread_mutex_lock(&store->manifest_lock);
+	pthread_mutex_lock(&store->lock);
+	is_due = store->image_bytes >= (size_t)store->conf.flush_bytes;
+	if (force)
+		is_due = is_news(store, next);
+	pthread_mutex_unlock(&store->lock);
+	pthread_mutex_unlock(&store->manifest_lock);
+	return is_due;
+}
+
+int store_commit(struct store *store, const int64_t next[BUS_PARTITIONS_MAX], int partitions,
+		 bool force, struct err *err)
+{
+	bool is_wanted, is_flushed, is_large;
+	int rc = 0;
+
+	pthread_mutex_lock(&store->lock);
+	is_wanted = store->flush.is_wanted;
+	is_flushed = store->is_flushed;
+	is_large = store->image_bytes >= (size_t)store->conf.flush_bytes * 4;
+	store->is_flushed = false;
+	pthread_mutex_unlock(&store->lock);
+	if (is_flushed)
+		persons_committed(store->persons);
+	if (is_wanted && !force && !is_large)
+		return 0;
+	/* A disk that is full: adding stops here until it is not, or the program ends. */
+	if (is_wanted)
+		rc = wait_flush(store, force ? 0 : PATIENCE_MS, err);
+	if (rc < 0 || (is_wanted && !force) || !is_flush_due(store, next, force))
+		return rc;
+	rc = begin_flush(store, next, partitions, err);
+	if (rc == 0 && force)
+		rc = wait_flush(store, 0, err);
+	return rc;
+}
+
+/* Snapshots */
+
+int store_snapshot(struct store *store, struct snapshot *snapshot, struct err *err)
+{
+	struct held **held;
+	size_t n;
+	int rc;
+
+	*snapshot = (struct snapshot){ .store = store, .persons = store->persons };
+	pthread_mutex_lock(&store->lock);
+	store_enter(store);
+	rc = seal(store, err);
+	n = store->count + 1;
+	/* files, then who holds them */
+	snapshot->files = rc < 0 ? NULL : calloc(n * 2, sizeof(void *));
+	if (!snapshot->files) {
+		store_leave(store);
+		pthread_mutex_unlock(&store->lock);
+		return rc < 0 ? rc : err_set(err, -ENOMEM, "no memory");
+	}
+	snapshot->slots = n;
+	held = (struct held **)(uintptr_t)snapshot->files + n;
+	for (size_t i = 0; i < n; i++) {
+		held[i] = i < store->count ? store->list[i] : store->sealed;
+		if (!held[i])
+			continue;
+		held[i]->refs++;
+		((struct column_file **)(uintptr_t)snapshot->files)[snapshot->file_count++] =
+			held[i]->file;
+		snapshot->rows += held[i]->file->rows;
+	}
+	pthread_mutex_unlock(&store->lock);
+	return 0;
+}
+
+void snapshot_release(struct snapshot *snapshot)
+{
+	struct store *store = snapshot->store;
+	struct held **held;
+
+	if (!snapshot->files)
+		return;
+	pthread_mutex_lock(&store->lock);
+	/* The second half begins behind room for the head, which may have been empty. */
+	held = (struct held **)(uintptr_t)snapshot->files;
+	for (size_t i = 0, n = snapshot->slots; i < n; i++)
+		held_release(store, held[n + i]);
+	store_leave(store);
+	pthread_mutex_unlock(&store->lock);
+	free((void *)(uintptr_t)snapshot->files);
+	*snapshot = (struct snapshot){ .files = NULL };
+}
+
+struct store_counts store_counts(struct store *store)
+{
+	struct store_counts counts;
+
+	pthread_mutex_lock(&store->lock);
+	counts = store->counts;
+	counts.files = counts.images = counts.file_bytes = 0;
+	counts.memory_bytes = store->image_bytes + store->head_bytes;
+	for (size_t i = 0; i < store->count; i++) {
+		counts.files += store->list[i]->number != 0;
+		counts.images += store->list[i]->number == 0;
+		if (store->list[i]->number)
+			counts.file_bytes += store->list[i]->file->bytes;
+	}
+	pthread_mutex_unlock(&store->lock);
+	return counts;
+}
