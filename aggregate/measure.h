@@ -19,12 +19,17 @@ struct saved;
 struct measure_world {
 	const struct snapshot *snapshot;
 	struct saved *saved;            /* cohorts by name; NULL: there are none */
+	/* of saved, for predicate_world; NULL: there are none */
+	bool (*in_cohort)(void *ctx, struct slice name, uint32_t leader);
+	bool (*has_cohort)(void *ctx, struct slice name);
+	void *cohort_ctx;
 	int64_t now_us;                 /* wall clock */
 	int64_t complete_through_us;
 	int threads;
 	const atomic_bool *cancel;
 	int64_t deadline_ms;            /* monotonic */
 	size_t memory_max;
+	atomic_size_t charged;          /* of it, by what is no scan's */
 	uint64_t scanned;               /* out */
 };
 
