@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define NAME_MAX_BYTES 1024
 #define TOP_MAX        1000
 /* Selectors whose match is another thing than a step. */
 #define VISIBLE        (UINT64_C(1) << 63)
@@ -34,47 +33,26 @@ static int copy(const struct parse *parse, struct slice text, struct slice *out)
 
 /* One selector: an event name or "*", and a condition. */
 static int add_selector(const struct parse *parse, yyjson_val *node, const char *at,
-			uint64_t bit, bool first_step)
+			const char *const *known, uint64_t bit, bool first_step)
 {
 	struct funnel_ask *ask = parse->ask;
-	struct scan_selector *selector = &ask->selectors[ask->selector_count];
-	yyjson_val *where = json_get(node, "where");
-	struct predicate *predicate = NULL;
-	struct slice event, *name;
-	char place[160];
+	struct pick *pick = &ask->picks[ask->selector_count];
 	int rc;
 
 	if (ask->selector_count == SCAN_SELECTORS_MAX - 1)      /* the last is VISIBLE's */
 		return question_fail(parse->error, at, "too_many",
 				     "steps and exclusions have more than %d events in all",
 				     SCAN_SELECTORS_MAX - 1);
-	rc = question_text(node, "event", at, NAME_MAX_BYTES, &event, parse->error);
-	if (rc < 0)
+	rc = pick_parse(pick, node, at, known, parse->world, parse->error);
+	if (rc < 0) {
+		pick_close(pick);
 		return rc;
-	if (!event.ptr)
-		return question_fail(parse->error, at, "missing",
-				     "a step is {\"event\": NAME}, {\"event\": \"*\"} or "
-				     "{\"any_of\": [..]}");
-	if (where) {
-		question_at(place, at, "where");
-		rc = predicate_parse(&predicate, where, place, parse->world, parse->error);
-		if (rc < 0)
-			return rc;
 	}
-	selector->where = predicate;
-	selector->also = ask->where;
-	selector->from_us = ask->range.from_us;
-	selector->to_us = first_step ? ask->range.to_us : INT64_MAX;
+	ask->selectors[ask->selector_count] =
+		pick_selector(pick, ask->where, ask->range.from_us,
+			      first_step ? ask->range.to_us : INT64_MAX);
 	ask->bits[ask->selector_count++] = bit;
-	if (slice_is(event, "*"))
-		return 0;
-	name = malloc(sizeof(*name));
-	if (!name)
-		return no_memory(parse);
-	selector->events = name;
-	selector->event_count = 1;
-	*name = (struct slice){ NULL, 0 };
-	return copy(parse, event, name);
+	return 0;
 }
 
 static void add_label(struct buf *label, yyjson_val *node)
@@ -93,11 +71,9 @@ static int parse_event(const struct parse *parse, yyjson_val *node, const char *
 		       bool first_step, struct buf *label)
 {
 	static const char *const ONE[] = { "event", "where", "label", NULL };
-	int rc = question_known(node, at, ONE, parse->error);
+	int rc = add_selector(parse, node, at, ONE, bit, first_step);
 
 	if (rc == 0)
-		rc = add_selector(parse, node, at, bit, first_step);
-	if (rc == 0 && label)
 		add_label(label, node);
 	return rc;
 }
@@ -113,8 +89,6 @@ static int parse_step(const struct parse *parse, yyjson_val *node, const char *a
 	size_t i, n;
 	int rc;
 
-	if (!yyjson_is_obj(node))
-		return question_fail(parse->error, at, "type", "a step is an object");
 	if (!any_of)
 		return parse_event(parse, node, at, bit, first_step, label);
 	rc = question_known(node, at, SEVERAL, parse->error);
@@ -173,11 +147,9 @@ static int parse_exclusion(const struct parse *parse, yyjson_val *node, const ch
 		&ask->conf.exclusions[ask->conf.exclusion_count];
 	int64_t after = 1, before = ask->conf.steps;
 	int mode = 0;
-	int rc = question_known(node, at, KNOWN, parse->error);
+	int rc;
 
-	if (rc == 0)
-		rc = question_count(node, "after", at, 1, ask->conf.steps - 1, &after,
-				    parse->error);
+	rc = question_count(node, "after", at, 1, ask->conf.steps - 1, &after, parse->error);
 	if (rc == 0)
 		rc = question_count(node, "before", at, after + 1, ask->conf.steps, &before,
 				    parse->error);
@@ -190,7 +162,7 @@ static int parse_exclusion(const struct parse *parse, yyjson_val *node, const ch
 		(int)after, (int)before, mode == 1,
 	};
 	ask->conf.exclusion_count++;
-	return add_selector(parse, node, at, exclusion->match, false);
+	return add_selector(parse, node, at, KNOWN, exclusion->match, false);
 }
 
 static int parse_exclusions(const struct parse *parse, yyjson_val *root)
@@ -272,7 +244,7 @@ static int parse_hold(const struct parse *parse, yyjson_val *root)
 		struct slice name = json_string(node);
 
 		question_at_index(place, "", "hold", i);
-		if (name.len == 0 || name.len > NAME_MAX_BYTES)
+		if (name.len == 0 || name.len > PICK_NAME_MAX)
 			return question_fail(parse->error, place, "type", "a property's name");
 		rc = copy(parse, name, &ask->hold[ask->hold_count]);
 		if (rc < 0)
@@ -305,7 +277,7 @@ static int parse_breakdown(const struct parse *parse, yyjson_val *root)
 				     "a funnel is broken down by one {\"prop\": NAME}");
 	rc = question_known(node, "/breakdown", KNOWN, parse->error);
 	if (rc == 0)
-		rc = question_text(node, "prop", "/breakdown", NAME_MAX_BYTES, &name,
+		rc = question_text(node, "prop", "/breakdown", PICK_NAME_MAX, &name,
 				   parse->error);
 	if (rc == 0)
 		rc = question_word(node, "of", "/breakdown", OF, &of, parse->error);
@@ -428,14 +400,8 @@ int funnel_ask_parse(struct funnel_ask *ask, yyjson_val *root, int64_t now_us,
 
 void funnel_ask_close(struct funnel_ask *ask)
 {
-	for (size_t i = 0; i < ask->selector_count; i++) {
-		const struct scan_selector *selector = &ask->selectors[i];
-
-		predicate_close((struct predicate *)selector->where);
-		if (selector->events)
-			free((char *)selector->events[0].ptr);
-		free((struct slice *)selector->events);
-	}
+	for (size_t i = 0; i < ask->selector_count; i++)
+		pick_close(&ask->picks[i]);
 	for (int k = 0; k < FUNNEL_STEPS_MAX; k++)
 		free(ask->labels[k]);
 	for (size_t i = 0; i < ask->hold_count; i++)

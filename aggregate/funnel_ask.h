@@ -11,6 +11,7 @@
 #define AGGREGATE_FUNNEL_ASK_H
 
 #include "aggregate/funnel.h"
+#include "aggregate/pick.h"
 #include "aggregate/question.h"
 
 #define FUNNEL_WINDOW_US  (INT64_C(7) * 24 * 3600 * 1000000)
@@ -28,7 +29,8 @@ struct funnel_ask {
 	struct predicate *where;        /* owned: of all steps; NULL: none */
 	char *labels[FUNNEL_STEPS_MAX]; /* owned: "A", "A or B", "any event" */
 
-	struct scan_selector selectors[SCAN_SELECTORS_MAX];     /* what they point to is owned */
+	struct pick picks[SCAN_SELECTORS_MAX];  /* owned; of each selector */
+	struct scan_selector selectors[SCAN_SELECTORS_MAX];
 	size_t selector_count;
 	uint64_t bits[SCAN_SELECTORS_MAX];      /* of each selector, in conf's terms */
 	bool is_direct;                 /* bits[i] is 1 << i for all: no translation needed */
