@@ -19,6 +19,7 @@ static const struct step_kind *const kinds[] = {
 	&step_json,
 	&step_privacy,
 	&step_suppress,
+	&step_plan,
 };
 
 /* Where the settings have no list. A step without its data file is left out by its open. */

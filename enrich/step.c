@@ -122,6 +122,7 @@ void step_event_pick(struct step_event *event, yyjson_val *body)
 		     STEP_PAGE_COUNT, event->properties);
 	for (int i = 0; i < LEAF_COUNT; i++)
 		event->trees[i].root = NULL;
+	event->bad.reason = NULL;
 }
 
 /* The last of equal names, as everywhere. */

@@ -171,6 +171,7 @@ extern const struct step_kind step_campaign;
 extern const struct step_kind step_json;
 extern const struct step_kind step_privacy;
 extern const struct step_kind step_suppress;
+extern const struct step_kind step_plan;
 
 /* -1: there is no such type. */
 int step_type_of(struct slice name);

@@ -78,6 +78,7 @@
 	X(TRAITS, "traits") \
 	X(CONTEXT, "context") \
 	X(INTEGRATIONS, "integrations") \
+	X(VIOLATIONS, "violations") \
 	X(SRC_PARTITION, "src.partition") \
 	X(SRC_OFFSET, "src.offset") \
 	X(SRC_INDEX, "src.index") \
