@@ -4,7 +4,7 @@
 int activity_parse(struct activity *activity, yyjson_val *root, const char *const *known,
 		   const struct measure_world *world, struct question_error *error)
 {
-	struct predicate_world predicates = { .now_us = world->now_us };
+	struct predicate_world predicates = measure_predicates(world, NULL);
 	enum zone_unit unit = ZONE_DAY;
 	int rc;
 

@@ -219,8 +219,9 @@ static int parse_manner(const struct parse *parse, yyjson_val *root)
 	ask->by_session = count == 3;
 	ask->conf.count = ask->by_session ? FUNNEL_TOTALS : (enum funnel_count)count;
 	ask->conf.window_us = ask->by_session ? INT64_MAX : FUNNEL_WINDOW_US;
-	if (!window)
-		return 0;
+	rc = session_parse(&ask->session, root, ask->range.zone, parse->error);
+	if (rc < 0 || !window)
+		return rc;
 	if (ask->by_session)
 		return question_fail(parse->error, "/window", "conflict",
 				     "with \"count\": \"sessions\" the session is the window");
@@ -370,7 +371,8 @@ int funnel_ask_parse(struct funnel_ask *ask, yyjson_val *root, int64_t now_us,
 {
 	static const char *const KNOWN[] = {
 		"steps", "window", "order", "count", "exclusions", "hold", "breakdown", "top",
-		"trend", "people", "from", "to", "last", "zone", "where", "source", NULL
+		"trend", "people", "session", "from", "to", "last", "zone", "where", "source",
+		NULL
 	};
 	struct predicate_world local = *world;
 	struct parse parse = { ask, &local, error };

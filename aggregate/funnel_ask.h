@@ -13,6 +13,7 @@
 #include "aggregate/funnel.h"
 #include "aggregate/pick.h"
 #include "aggregate/question.h"
+#include "aggregate/session.h"
 
 #define FUNNEL_WINDOW_US  (INT64_C(7) * 24 * 3600 * 1000000)
 #define FUNNEL_HOLD_MAX   3
@@ -25,6 +26,7 @@ enum funnel_attribution {
 struct funnel_ask {
 	struct funnel_conf conf;
 	bool by_session;                /* totals within each session */
+	struct session_rule session;
 	struct question_range range;    /* owned */
 	struct predicate *where;        /* owned: of all steps; NULL: none */
 	char *labels[FUNNEL_STEPS_MAX]; /* owned: "A", "A or B", "any event" */

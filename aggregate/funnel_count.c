@@ -4,9 +4,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define SESSION_GAP_US (INT64_C(30) * 60 * 1000000)
-#define NO_STEP        (-1)
-
 /* One attempt with its events: what the sinks look at. */
 struct found {
 	int level;
@@ -279,7 +276,8 @@ static int run_sessions(struct worker *worker, const struct scan_event *events, 
 
 	for (size_t i = 0, end; i < count && rc == 0; i = end) {
 		for (end = i + 1; end < count &&
-		     events[end].time_us - events[end - 1].time_us < SESSION_GAP_US;)
+		     !session_begins(&worker->job->ask->session, events[end - 1].time_us,
+				     events[end].time_us);)
 			end++;
 		rc = run_once(worker, events + i, end - i, 0, from_us, to_us);
 	}

@@ -20,41 +20,13 @@ void funnel_tally_close(struct funnel_tally *tally)
 {
 	for (size_t i = 0; tally->cells && i < tally->cell_count; i++)
 		for (int k = 0; k < FUNNEL_STEPS_MAX; k++) {
-			free(tally->cells[i].previous[k].us);
-			free(tally->cells[i].start[k].us);
+			durations_close(&tally->cells[i].previous[k]);
+			durations_close(&tally->cells[i].start[k]);
 		}
 	free(tally->cells);
 	free(tally->buckets);
 	free(tally->people);
 	*tally = (struct funnel_tally){ .steps = 0 };
-}
-
-static int make_room(struct scan_conf *scan, struct funnel_times *times, size_t more)
-{
-	size_t room = times->room ? times->room : 64;
-	int64_t *us;
-
-	if (times->count + more <= times->room)
-		return 0;
-	while (room < times->count + more)
-		room *= 2;
-	if (scan_charge(scan, (room - times->room) * sizeof(*us)) < 0)
-		return -ENOSPC;
-	us = realloc(times->us, room * sizeof(*us));
-	if (!us)
-		return -ENOMEM;
-	times->us = us;
-	times->room = room;
-	return 0;
-}
-
-static int add_time(struct scan_conf *scan, struct funnel_times *times, int64_t us)
-{
-	int rc = make_room(scan, times, 1);
-
-	if (rc == 0)
-		times->us[times->count++] = us;
-	return rc;
 }
 
 int funnel_tally_path(struct funnel_tally *tally, size_t cell, int level, const int64_t *times)
@@ -66,9 +38,9 @@ int funnel_tally_path(struct funnel_tally *tally, size_t cell, int level, const 
 		into->counts[k]++;
 		if (k == 0)
 			continue;
-		rc = add_time(tally->scan, &into->previous[k], times[k] - times[k - 1]);
+		rc = durations_add(&into->previous[k], tally->scan, times[k] - times[k - 1]);
 		if (rc == 0)
-			rc = add_time(tally->scan, &into->start[k], times[k] - times[0]);
+			rc = durations_add(&into->start[k], tally->scan, times[k] - times[0]);
 	}
 	return rc;
 }
@@ -91,21 +63,6 @@ int funnel_tally_person(struct funnel_tally *tally, uint32_t leader)
 	return 0;
 }
 
-static int fold_times(struct scan_conf *scan, struct funnel_times *into,
-		      const struct funnel_times *from)
-{
-	int rc;
-
-	if (from->count == 0)
-		return 0;
-	rc = make_room(scan, into, from->count);
-	if (rc < 0)
-		return rc;
-	memcpy(into->us + into->count, from->us, from->count * sizeof(*from->us));
-	into->count += from->count;
-	return 0;
-}
-
 int funnel_tally_fold(struct funnel_tally *tally, const struct funnel_tally *other)
 {
 	int rc = 0;
@@ -116,9 +73,9 @@ int funnel_tally_fold(struct funnel_tally *tally, const struct funnel_tally *oth
 			const struct funnel_cell *from = &other->cells[i];
 
 			into->counts[k] += from->counts[k];
-			rc = fold_times(tally->scan, &into->previous[k], &from->previous[k]);
+			rc = durations_fold(&into->previous[k], tally->scan, &from->previous[k]);
 			if (rc == 0)
-				rc = fold_times(tally->scan, &into->start[k], &from->start[k]);
+				rc = durations_fold(&into->start[k], tally->scan, &from->start[k]);
 		}
 	for (size_t i = 0; i < tally->bucket_count; i++) {
 		tally->buckets[i].entered += other->buckets[i].entered;

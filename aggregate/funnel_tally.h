@@ -8,17 +8,13 @@
 #ifndef AGGREGATE_FUNNEL_TALLY_H
 #define AGGREGATE_FUNNEL_TALLY_H
 
+#include "aggregate/durations.h"
 #include "aggregate/funnel.h"
-
-struct funnel_times {
-	int64_t *us;                    /* owned */
-	size_t count, room;
-};
 
 struct funnel_cell {
 	uint64_t counts[FUNNEL_STEPS_MAX];      /* paths that reached step k + 1 */
-	struct funnel_times previous[FUNNEL_STEPS_MAX]; /* [k]: from step k to k + 1 */
-	struct funnel_times start[FUNNEL_STEPS_MAX];    /* [k]: from the first step */
+	struct durations previous[FUNNEL_STEPS_MAX]; /* [k]: from step k to k + 1 */
+	struct durations start[FUNNEL_STEPS_MAX];    /* [k]: from the first step */
 };
 
 struct funnel_bucket {

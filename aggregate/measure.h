@@ -33,6 +33,16 @@ struct measure_world {
 	uint64_t scanned;               /* out */
 };
 
+/* What its conditions need to know. */
+static inline struct predicate_world measure_predicates(const struct measure_world *world,
+							const struct zone *zone)
+{
+	return (struct predicate_world){ .now_us = world->now_us, .zone = zone,
+					 .in_cohort = world->in_cohort,
+					 .has_cohort = world->has_cohort,
+					 .ctx = world->cohort_ctx };
+}
+
 /* Appends members ("buckets":..,"series":..) without the outer braces to out. 0, or -EINVAL and
  * scan_run's errors with *error. */
 typedef int measure_answer_fn(struct measure_world *world, yyjson_val *question, struct buf *out,

@@ -4,9 +4,6 @@
 
 #include "aggregate/funnel_count.h"
 #include "aggregate/measure.h"
-#include "aggregate/quantile.h"
-
-#define BINS_MAX 60
 
 static void write_real(struct buf *out, double real)
 {
@@ -25,35 +22,8 @@ static void write_share(struct buf *out, const char *name, uint64_t part, uint64
 		write_real(out, (double)part / (double)whole);
 }
 
-/* Milliseconds to the microsecond. */
-static void write_ms(struct buf *out, const char *name, double us)
-{
-	buf_printf(out, ",\"%s\":", name);
-	write_real(out, us / 1000);
-}
-
-static double mean(const struct funnel_times *times)
-{
-	double sum = 0;
-
-	for (size_t i = 0; i < times->count; i++)
-		sum += (double)times->us[i];
-	return sum / (double)times->count;
-}
-
-static void write_times(struct buf *out, const struct funnel_times *times, const char *mean_name,
-			const char *median_name)
-{
-	if (times->count == 0) {
-		buf_printf(out, ",\"%s\":null,\"%s\":null", mean_name, median_name);
-		return;
-	}
-	write_ms(out, mean_name, mean(times));
-	write_ms(out, median_name, quantile(times->us, times->count, 0.5));
-}
-
 static void write_steps(struct buf *out, const struct funnel_ask *ask,
-			const struct funnel_cell *cell)
+			struct funnel_cell *cell)
 {
 	buf_append_text(out, "\"steps\":[");
 	for (int k = 0; k < ask->conf.steps; k++) {
@@ -62,8 +32,9 @@ static void write_steps(struct buf *out, const struct funnel_ask *ask,
 		buf_printf(out, ",\"count\":%llu", (unsigned long long)cell->counts[k]);
 		write_share(out, "share", cell->counts[k], cell->counts[0]);
 		write_share(out, "from_previous", cell->counts[k], cell->counts[k ? k - 1 : 0]);
-		write_times(out, &cell->previous[k], "mean_ms", "median_ms");
-		write_times(out, &cell->start[k], "from_start_mean_ms", "from_start_median_ms");
+		durations_write(&cell->previous[k], "mean_ms", "median_ms", out);
+		durations_write(&cell->start[k], "from_start_mean_ms", "from_start_median_ms",
+				out);
 		buf_append_char(out, '}');
 	}
 	buf_append_char(out, ']');
@@ -94,51 +65,16 @@ static void write_worst(struct buf *out, const struct funnel_ask *ask,
 		buf_append_text(out, ",\"worst\":null");
 }
 
-/* How many bins a histogram of n has: the cube root, as PostHog's. */
-static int64_t bin_count(size_t n)
-{
-	int64_t bins = 1;
-
-	while (bins < BINS_MAX && (size_t)(bins * bins * bins) < n)
-		bins++;
-	return bins;
-}
-
-/* Bins of equal width from the least to the greatest time, in whole milliseconds; the greatest
- * stands on the edge of a last one. */
-static void write_bins(struct buf *out, const struct funnel_times *times)
-{
-	int64_t counts[BINS_MAX + 1] = { 0 };
-	int64_t least = times->us[0], most = times->us[0], bins, width;
-
-	for (size_t i = 1; i < times->count; i++) {
-		least = times->us[i] < least ? times->us[i] : least;
-		most = times->us[i] > most ? times->us[i] : most;
-	}
-	bins = bin_count(times->count);
-	width = (most / 1000 - least / 1000 + bins - 1) / bins;
-	width = width < 1 ? 1 : width;
-	for (size_t i = 0; i < times->count; i++) {
-		int64_t bin = (times->us[i] / 1000 - least / 1000) / width;
-
-		counts[bin > bins ? bins : bin]++;
-	}
-	for (int64_t bin = 0; bin <= bins; bin++)
-		buf_printf(out, "%s[%lld,%lld]", bin ? "," : "",
-			   (long long)(least / 1000 + bin * width), (long long)counts[bin]);
-}
-
 static void write_conversion(struct buf *out, const struct funnel_ask *ask,
 			     struct funnel_cell *cell)
 {
-	struct funnel_times *times = &cell->start[ask->conf.steps - 1];
+	struct durations *times = &cell->start[ask->conf.steps - 1];
 
 	buf_printf(out, ",\"times\":{\"count\":%zu", times->count);
-	write_times(out, times, "mean_ms", "median_ms");
-	buf_append_text(out, ",\"bins\":[");
-	if (times->count > 0)
-		write_bins(out, times);
-	buf_append_text(out, "]}");
+	durations_write(times, "mean_ms", "median_ms", out);
+	buf_append_text(out, ",\"bins\":");
+	durations_write_bins(times, out);
+	buf_append_char(out, '}');
 }
 
 static void write_segment_name(struct buf *out, const struct funnel_segments *segments, size_t i)
@@ -248,7 +184,7 @@ static int write_answer(struct buf *out, const struct measure_world *world,
 int measure_funnel(struct measure_world *world, yyjson_val *question, struct buf *out,
 		   struct question_error *error)
 {
-	struct predicate_world predicates = { .now_us = world->now_us };
+	struct predicate_world predicates = measure_predicates(world, NULL);
 	struct scan_conf scan = { .snapshot = world->snapshot, .threads = world->threads,
 				  .cancel = world->cancel, .deadline_ms = world->deadline_ms,
 				  .memory_max = world->memory_max };

@@ -179,7 +179,7 @@ static int parse(struct ask *ask, yyjson_val *root, const struct measure_world *
 	static const char *const UNITS[] = { "day", "week", "month", NULL };
 	static const int64_t WIDTHS[] = { DAY_US, 7 * DAY_US, 30 * DAY_US };
 	static const enum zone_unit ZONES[] = { ZONE_DAY, ZONE_WEEK, ZONE_MONTH };
-	struct predicate_world predicates = { .now_us = world->now_us };
+	struct predicate_world predicates = measure_predicates(world, NULL);
 	int mode = 0, clock = 0, unit = 0;
 	int rc = question_known(root, "", KNOWN, error);
 

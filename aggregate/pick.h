@@ -20,6 +20,9 @@ struct pick {
 MUST_CHECK int pick_parse(struct pick *pick, yyjson_val *node, const char *at,
 			  const char *const *known, const struct predicate_world *world,
 			  struct question_error *error);
+/* The event's name only: whoever knows the other members has checked them. */
+MUST_CHECK int pick_parse_name(struct pick *pick, yyjson_val *node, const char *at,
+			       struct question_error *error);
 void pick_close(struct pick *pick);
 
 /* Points into pick. also: the question's own condition; may be NULL. */
