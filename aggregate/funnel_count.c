@@ -374,6 +374,7 @@ static int run_trend(struct worker *worker, const struct scan_event *events, siz
 	for (size_t i = 0; i < count && rc == 0; i++) {
 		int64_t t = events[i].time_us;
 		int64_t from, to;
+		size_t begin_at = i;
 
 		if (!(events[i].match & first) || t < ask->range.from_us || t >= ask->range.to_us)
 			continue;
@@ -381,15 +382,18 @@ static int run_trend(struct worker *worker, const struct scan_event *events, siz
 			bucket++;
 		if (bucket == buckets)
 			break;
+		if (t < bounds[bucket])
+			continue;       /* of the bucket that was run last */
 		from = bounds[bucket] > ask->range.from_us ? bounds[bucket] : ask->range.from_us;
 		to = bounds[bucket + 1] < ask->range.to_us ? bounds[bucket + 1] : ask->range.to_us;
 		worker->seen = (struct funnel_bucket){ 0, 0 };
-		while (i > 0 && events[i - 1].time_us == t)
-			i--;
-		/* Sessions need the events before; others nothing that is earlier than the entry. */
-		rc = ask->by_session ?
-		     run_all(worker, events, count, 0, from, to, sink_bucket) :
-		     run_all(worker, events + i, count - i, 0, from, to, sink_bucket);
+		while (begin_at > 0 && events[begin_at - 1].time_us == t)
+			begin_at--;
+		/* Sessions need the events before; others nothing earlier than the entry. */
+		if (ask->by_session)
+			begin_at = 0;
+		rc = run_all(worker, events + begin_at, count - begin_at, 0, from, to,
+			     sink_bucket);
 		worker->tally.buckets[bucket].entered += worker->seen.entered;
 		worker->tally.buckets[bucket].converted += worker->seen.converted;
 		bucket++;

@@ -76,7 +76,7 @@ bool funnel_match_event(struct funnel_match *match, uint32_t event, uint64_t ste
 		int k = queue[head++];
 
 		if (match->owner[k] < 0) {
-			/* k takes its parent's event, that one its own parent's, the first `event`. */
+			/* k takes its parent's event, and so on up; the first takes `event`. */
 			while (parent[k] >= 0) {
 				match->owner[k] = match->owner[parent[k]];
 				k = parent[k];
