@@ -4,50 +4,56 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "aggregate/query.h"
+#include "aggregate/answer_csv.h"
+#include "aggregate/measure.h"
 #include "lib/when.h"
 
+#define UNKNOWN_MAX 50
+#define JSON_TYPE   "application/json"
+#define CSV_TYPE    "text/csv; charset=utf-8"
+
 struct answer {
-	struct count *count;
-	struct progress *progress;
+	struct answer_conf conf;
 	struct json_reader *json;
 	/* of the question in work */
-	int64_t *bounds;                /* owned; QUERY_BUCKETS_MAX + 1 */
-	int64_t *values;                /* owned; QUERY_BUCKETS_MAX */
-	size_t bucket_count;
+	const struct answer_request *request;
 	int64_t begun_ms;
-	uint64_t scanned;
-	struct progress_state state;
+	struct progress_state progress;
 };
 
-/* One line of a trend. */
-struct series {
-	const int *events;
-	size_t event_count;
-	size_t measure;
-	struct slice name;
-	bool is_unique;
+/* A report: one row here, one file measure_NAME.c. */
+static const struct {
+	const char *name;
+	measure_answer_fn *answer;
+	const char *csv;                /* the list that a CSV shows */
+	bool is_list;                   /* the answer is a list, nothing is added to it */
+} measures[] = {
+	{ "trend", measure_trend, "series", false },
+	{ "funnel", measure_funnel, "steps", false },
+	{ "retention", measure_retention, "cohorts", false },
+	{ "lifecycle", measure_lifecycle, "series", false },
+	{ "stickiness", measure_stickiness, "series", false },
+	{ "sessions", measure_sessions, "series", false },
+	{ "paths", measure_paths, "steps", false },
+	{ "names", measure_names, "", true },
 };
 
-int answer_open(struct answer **answerp, struct count *count, struct progress *progress,
-		struct err *err)
+#define MEASURES (sizeof(measures) / sizeof(measures[0]))
+
+int answer_open(struct answer **answerp, const struct answer_conf *conf, struct err *err)
 {
 	struct answer *answer = calloc(1, sizeof(*answer));
-	int rc = answer ? 0 : -ENOMEM;
+	int rc = answer ? 0 : err_set(err, -ENOMEM, "no memory");
 
 	*answerp = NULL;
 	if (answer) {
-		answer->count = count;
-		answer->progress = progress;
-		answer->bounds = calloc(QUERY_BUCKETS_MAX + 1, sizeof(*answer->bounds));
-		answer->values = calloc(QUERY_BUCKETS_MAX, sizeof(*answer->values));
-		rc = answer->bounds && answer->values ? json_open(&answer->json, err) : -ENOMEM;
+		answer->conf = *conf;
+		rc = json_open(&answer->json, err);
 	}
 	if (rc < 0) {
 		answer_close(answer);
-		return err_set(err, rc, "no memory");
+		return rc;
 	}
 	*answerp = answer;
 	return 0;
@@ -58,13 +64,12 @@ void answer_close(struct answer *answer)
 	if (!answer)
 		return;
 	json_close(answer->json);
-	free(answer->bounds);
-	free(answer->values);
 	free(answer);
 }
 
-static int put_error(const struct query_error *error, struct buf *out)
+static int put_error(const struct question_error *error, struct buf *out)
 {
+	buf_reset(out);
 	buf_printf(out, "{\"error\":{\"code\":\"%s\",\"at\":", error->code);
 	json_write_text(slice_from(error->at), out);
 	buf_append_text(out, ",\"message\":");
@@ -75,224 +80,235 @@ static int put_error(const struct query_error *error, struct buf *out)
 
 static int put_simple(int status, const char *code, const char *message, struct buf *out)
 {
-	struct query_error error = { .status = status, .code = code };
+	struct question_error error = { 0 };
 
-	memcpy(error.message, message, strlen(message) + 1);
+	question_fail(&error, "", code, "%s", message);
+	error.status = status;
 	return put_error(&error, out);
 }
 
-static int no_memory(struct buf *out)
-{
-	bool is_long = out->failed;
-
-	buf_reset(out);
-	return is_long ? put_simple(413, "too_large",
-				    "the answer is too long: ask for fewer buckets "
-				    "or events",
-				    out)
-		       : put_simple(503, "no_memory", "no memory for this question", out);
-}
-
-static void put_time(int64_t us, int digits, struct buf *out)
+static void put_time(int64_t us, struct buf *out)
 {
 	char text[WHEN_TEXT_MAX];
-	size_t len = when_print(us, digits, text);
+	size_t len = when_print(us, 3, text);
 
 	buf_append_char(out, '"');
 	buf_append(out, text, len);
 	buf_append_char(out, '"');
 }
 
-static void put_tail(const struct answer *answer, struct buf *out)
+static void put_tail(const struct answer *answer, int64_t now_us, uint64_t scanned,
+		     struct buf *out)
 {
 	buf_append_text(out, ",\"computed_at\":");
-	put_time(when_now_us(), 3, out);
+	put_time(now_us, out);
 	buf_append_text(out, ",\"complete_through\":");
-	if (answer->state.complete_through_us)
-		put_time(answer->state.complete_through_us, 3, out);
+	if (answer->progress.complete_through_us)
+		put_time(answer->progress.complete_through_us, out);
 	else
 		buf_append_text(out, "null");
-	buf_printf(out, ",\"scanned\":%" PRIu64 ",\"took_ms\":%" PRId64 "}\n", answer->scanned,
+	buf_printf(out, ",\"scanned\":%" PRIu64 ",\"took_ms\":%" PRId64 "}\n", scanned,
 		   when_monotonic_ms() - answer->begun_ms);
 }
 
-/* trend */
+/* Names that nothing has: an empty answer should say why it is empty. */
 
-/* The range cut into units; the first and last may be cut short by it. */
-static void set_bounds(struct answer *answer, const struct query_trend *query)
+struct unknown {
+	const struct snapshot *snapshot;
+	struct slice events[UNKNOWN_MAX], props[UNKNOWN_MAX];
+	size_t event_count, prop_count;
+};
+
+static void add_unknown(struct slice *list, size_t *count, struct slice name)
 {
-	int64_t at = query->from;
-	size_t n = 0;
+	for (size_t i = 0; i < *count; i++)
+		if (slice_eq(list[i], name))
+			return;
+	if (*count < UNKNOWN_MAX)
+		list[(*count)++] = name;
+}
 
-	while (at < query->to) {
-		answer->bounds[n++] = at;
-		at = query_unit_start(query->unit, at) + query_unit_hours(query->unit);
+static void check_event(struct unknown *unknown, struct slice name)
+{
+	struct prop value = { .kind = PROP_TEXT, .text = name };
+
+	for (size_t i = 0; i < unknown->snapshot->file_count; i++) {
+		const struct column *event = unknown->snapshot->files[i]->event;
+
+		if (event && column_code_of(event, &value))
+			return;
 	}
-	answer->bounds[n] = query->to;
-	answer->bucket_count = n;
+	add_unknown(unknown->events, &unknown->event_count, name);
 }
 
-static void put_bucket(const struct query_trend *query, int64_t hour, struct buf *out)
-{
-	char text[WHEN_TEXT_MAX];
+struct trait_search {
+	struct slice name;
+	bool found;
+};
 
-	when_print(query_unit_start(query->unit, hour) * COUNT_HOUR_US, 3, text);
-	/* YYYY-MM-DD, or YYYY-MM-DDTHH:MM:SS and Z */
-	buf_printf(out, "\"%.*s%s\"", query->unit == QUERY_UNIT_HOUR ? 19 : 10, text,
-		   query->unit == QUERY_UNIT_HOUR ? "Z" : "");
+static int is_trait(void *ctx, struct slice name, uint32_t count)
+{
+	struct trait_search *search = ctx;
+
+	(void)count;
+	search->found |= slice_eq(search->name, name);
+	return 0;
 }
 
-static void put_buckets(const struct answer *answer, const struct query_trend *query,
-			struct buf *out)
+static void check_prop(struct unknown *unknown, struct slice name, bool of_profile)
 {
-	buf_append_text(out, "{\"buckets\":[");
-	for (size_t i = 0; i < answer->bucket_count; i++) {
+	struct trait_search search = { .name = name };
+
+	/* Some are made when asked: $first_seen, $last_seen, .. */
+	if (of_profile && name.ptr[0] == '$')
+		return;
+	if (of_profile && (persons_trait_names(unknown->snapshot->persons, is_trait, &search) < 0 ||
+			   search.found))
+		return;
+	for (size_t i = 0; !of_profile && i < unknown->snapshot->file_count; i++)
+		if (column_find(unknown->snapshot->files[i], name))
+			return;
+	add_unknown(unknown->props, &unknown->prop_count, name);
+}
+
+/* The question was understood: "event" and "prop" are names wherever they stand. */
+static void find_unknown(struct unknown *unknown, yyjson_val *node, int depth)
+{
+	size_t i, count;
+	yyjson_val *key, *value;
+	struct slice event = json_text(node, "event"), prop = json_text(node, "prop");
+	struct slice of = json_text(node, "of");
+
+	if (event.len && !slice_is(event, "*"))
+		check_event(unknown, event);
+	if (prop.len)
+		check_prop(unknown, prop, of.ptr && slice_is(of, "profile"));
+	if (depth == JSON_DEPTH_MAX)
+		return;
+	yyjson_arr_foreach(node, i, count, value)
+		find_unknown(unknown, value, depth + 1);
+	yyjson_obj_foreach(node, i, count, key, value)
+		find_unknown(unknown, value, depth + 1);
+}
+
+static void put_names(const char *name, const struct slice *list, size_t count, struct buf *out)
+{
+	buf_printf(out, "\"%s\":[", name);
+	for (size_t i = 0; i < count; i++) {
 		if (i)
 			buf_append_char(out, ',');
-		put_bucket(query, answer->bounds[i], out);
+		json_write_text(list[i], out);
 	}
-	buf_append_text(out, "],\"series\":[");
-}
-
-static int put_series(struct answer *answer, const struct series *series, struct buf *out)
-{
-	struct count_ask ask = { series->events, series->event_count, series->is_unique,
-				 answer->bounds, answer->bucket_count };
-	int64_t overall;
-	int rc = count_series(answer->count, &ask, answer->values, &overall, &answer->scanned);
-
-	if (rc < 0)
-		return rc;
-	if (out->ptr[out->len - 1] != '[')
-		buf_append_char(out, ',');
-	buf_printf(out, "{\"measure\":%zu,\"event\":", series->measure);
-	json_write_text(series->name, out);
-	buf_append_text(out, ",\"segment\":[],\"values\":[");
-	for (size_t i = 0; i < answer->bucket_count; i++)
-		buf_printf(out, "%s%" PRId64, i ? "," : "", answer->values[i]);
-	buf_printf(out, "],\"overall\":%" PRId64 ",\"incomplete\":[", overall);
-	for (size_t i = 0; i < answer->bucket_count; i++) {
-		bool whole = answer->bounds[i + 1] * COUNT_HOUR_US <=
-			     answer->state.complete_through_us;
-
-		buf_append_text(out, i ? (whole ? ",false" : ",true") : whole ? "false" : "true");
-	}
-	buf_append_text(out, "]}");
-	return out->failed ? -ENOMEM : 0;
-}
-
-/* all: every event there is. */
-static int put_measures(struct answer *answer, const struct query_trend *query, const int *all,
-			struct buf *out)
-{
-	int rc = 0;
-
-	for (size_t i = 0; i < query->measure_count && rc == 0; i++) {
-		const struct query_measure *measure = &query->measures[i];
-		int event = measure->is_any ? -ENOENT : count_find(answer->count, measure->event);
-		struct series series = { .measure = i, .name = measure->event,
-					 .is_unique = measure->is_unique };
-
-		if (measure->is_any) {
-			series.events = all;
-			series.event_count = (size_t)count_names(answer->count);
-		} else if (event >= 0) {
-			series.events = &event;
-			series.event_count = 1;
-		}
-		rc = put_series(answer, &series, out);
-	}
-	return rc;
-}
-
-static int put_top(struct answer *answer, const struct query_trend *query, int *rest,
-		   struct buf *out)
-{
-	struct count_rank *ranks;
-	size_t count;
-	int rc = count_ranks(answer->count, query->from, query->to, &ranks, &count);
-
-	for (size_t i = 0; i < count && i < query->top && rc == 0; i++) {
-		struct series series = { &ranks[i].event, 1, 0,
-					 count_name(answer->count, ranks[i].event), false };
-
-		rc = put_series(answer, &series, out);
-	}
-	if (rc == 0 && count > query->top) {
-		struct series series = { rest, count - query->top, 0, SLICE("$other"), false };
-
-		for (size_t i = query->top; i < count; i++)
-			rest[i - query->top] = ranks[i].event;
-		rc = put_series(answer, &series, out);
-	}
-	free(ranks);
-	return rc;
-}
-
-static int ask_trend(struct answer *answer, struct slice body, struct buf *out)
-{
-	struct query_trend query;
-	struct query_error error;
-	int *events;
-	int rc = query_parse_trend(answer->json, body, when_now_us(), &query, &error);
-
-	if (rc < 0)
-		return put_error(&error, out);
-	set_bounds(answer, &query);
-	put_buckets(answer, &query, out);
-	count_hold(answer->count);
-	events = calloc((size_t)count_names(answer->count) + 1, sizeof(*events));
-	for (int i = 0; events && i < count_names(answer->count); i++)
-		events[i] = i;
-	rc = !events		   ? -ENOMEM
-	     : query.measure_count ? put_measures(answer, &query, events, out)
-				   : put_top(answer, &query, events, out);
-	count_release(answer->count);
-	free(events);
-	if (rc < 0)
-		return no_memory(out);
 	buf_append_char(out, ']');
-	put_tail(answer, out);
-	return 200;
 }
 
-/* names */
-
-static int ask_names(struct answer *answer, struct slice body, struct buf *out)
+static int put_unknown(const struct snapshot *snapshot, yyjson_val *question, struct buf *out)
 {
-	struct query_names query;
-	struct query_error error;
-	struct count_rank *ranks;
-	size_t count, named = 0;
+	struct unknown *unknown = calloc(1, sizeof(*unknown));
 
-	if (query_parse_names(answer->json, body, &query, &error) < 0)
-		return put_error(&error, out);
-	count_hold(answer->count);
-	if (count_ranks(answer->count, INT64_MIN, INT64_MAX, &ranks, &count) < 0)
-		count = 0;
-	buf_append_char(out, '[');
-	for (size_t i = 0; i < count && named < query.limit; i++) {
-		struct slice name = count_name(answer->count, ranks[i].event);
-
-		if (!slice_starts(name, query.prefix))
-			continue;
-		buf_append_text(out, named++ ? ",{\"name\":" : "{\"name\":");
-		json_write_text(name, out);
-		buf_printf(out, ",\"count\":%" PRId64 ",\"type\":\"event\"}", ranks[i].total);
+	if (!unknown)
+		return -ENOMEM;
+	unknown->snapshot = snapshot;
+	find_unknown(unknown, question, 0);
+	if (unknown->event_count || unknown->prop_count) {
+		buf_append_text(out, ",\"unknown\":{");
+		put_names("events", unknown->events, unknown->event_count, out);
+		buf_append_char(out, ',');
+		put_names("properties", unknown->props, unknown->prop_count, out);
+		buf_append_char(out, '}');
 	}
-	count_release(answer->count);
-	free(ranks);
-	buf_append_text(out, "]\n");
-	return 200;
+	free(unknown);
+	return 0;
 }
 
-/* status */
+/* Questions */
+
+static int ask_measure(struct answer *answer, size_t m, const struct snapshot *snapshot,
+		       yyjson_val *question, struct buf *out, struct question_error *error)
+{
+	struct measure_world world = {
+		.snapshot = snapshot, .saved = answer->conf.saved, .now_us = when_now_us(),
+		.complete_through_us = answer->progress.complete_through_us,
+		.threads = answer->conf.threads, .cancel = answer->request->cancel,
+		.deadline_ms = answer->request->deadline_ms,
+		.memory_max = answer->conf.memory_max,
+	};
+	int rc;
+
+	if (!measures[m].is_list)
+		buf_append_char(out, '{');
+	rc = measures[m].answer(&world, question, out, error);
+	if (rc == 0 && !measures[m].is_list) {
+		rc = put_unknown(snapshot, question, out);
+		put_tail(answer, world.now_us, world.scanned, out);
+	}
+	if (rc == 0 && out->failed)
+		rc = -ENOSPC;
+	return rc;
+}
+
+/* The JSON that is there becomes CSV. */
+static int to_csv(struct answer *answer, size_t m, struct buf *out)
+{
+	struct buf csv = { .limit = out->limit };
+	yyjson_val *root;
+	int rc = json_parse(answer->json, buf_slice(out), &root, NULL);
+
+	if (rc == 0) {
+		answer_csv(root, measures[m].csv, &csv);
+		rc = csv.failed ? -ENOSPC : 0;
+	}
+	if (rc == 0) {
+		buf_reset(out);
+		buf_append_slice(out, buf_slice(&csv));
+	}
+	buf_close(&csv);
+	return rc;
+}
+
+static bool wants_csv(struct slice accept)
+{
+	return accept.len >= 8 && memmem(accept.ptr, accept.len, "text/csv", 8) != NULL;
+}
+
+static int ask_question(struct answer *answer, size_t m, struct buf *out, const char **type)
+{
+	struct question_error error = { 0 };
+	struct err err = { "" };
+	struct snapshot snapshot;
+	yyjson_val *question;
+	int rc = json_parse(answer->json, answer->request->body, &question, &err);
+
+	if (rc < 0) {
+		question_fail(&error, "", "bad_json", "%s", err.text);
+		return put_error(&error, out);
+	}
+	rc = store_snapshot(answer->conf.store, &snapshot, &err);
+	if (rc == 0) {
+		rc = ask_measure(answer, m, &snapshot, question, out, &error);
+		snapshot_release(&snapshot);
+	}
+	if (rc == 0 && wants_csv(answer->request->accept)) {
+		rc = to_csv(answer, m, out);
+		*type = CSV_TYPE;
+	}
+	if (rc == 0)
+		return 200;
+	*type = JSON_TYPE;
+	question_fail_scan(&error, rc);
+	return put_error(&error, out);
+}
 
 static int ask_status(struct answer *answer, struct buf *out)
 {
-	const struct progress_state *state = &answer->state;
+	const struct progress_state *state = &answer->progress;
 	const struct ledger *ledger = &state->ledger;
+	struct store_counts counts = store_counts(answer->conf.store);
+	struct snapshot snapshot;
+	struct err err = { "" };
 
+	if (store_snapshot(answer->conf.store, &snapshot, &err) < 0)
+		return put_simple(503, "no_memory", err.text, out);
 	buf_printf(out, "{\"ledger\":{\"in\":%" PRIu64 ",\"out\":%" PRIu64 ",\"bad\":%" PRIu64
 		   ",\"duplicate\":%" PRIu64 ",\"filtered\":%" PRIu64 ",\"pending\":%" PRIu64
 		   "},\"offsets\":[", ledger->in, ledger->out, ledger->bad, ledger->duplicate,
@@ -300,44 +316,48 @@ static int ask_status(struct answer *answer, struct buf *out)
 	for (int p = 0; p < state->partitions; p++)
 		buf_printf(out, "%s{\"partition\":%d,\"next\":%" PRId64 ",\"end\":%" PRId64 "}",
 			   p ? "," : "", p, state->next[p], state->end[p]);
-	count_hold(answer->count);
-	buf_printf(out, "],\"persons\":%" PRIu64 ",\"events\":%" PRIu64 ",\"names\":%d",
-		   count_persons(answer->count), count_events(answer->count),
-		   count_names(answer->count));
-	count_release(answer->count);
-	buf_printf(out, ",\"files\":0,\"emitted\":%" PRIu64, state->emitted);
-	put_tail(answer, out);
+	buf_printf(out, "],\"persons\":%" PRIu64 ",\"events\":%" PRIu64 ",\"files\":%" PRIu64
+		   ",\"images\":%" PRIu64 ",\"file_bytes\":%" PRIu64 ",\"memory_bytes\":%" PRIu64
+		   ",\"merges\":%" PRIu64 ",\"emitted\":%" PRIu64,
+		   persons_count(snapshot.persons), snapshot.rows, counts.files, counts.images,
+		   counts.file_bytes, counts.memory_bytes, counts.merges, state->emitted);
+	put_tail(answer, when_now_us(), 0, out);
+	snapshot_release(&snapshot);
 	return 200;
 }
 
-int answer_ask(struct answer *answer, struct slice method, struct slice path, struct slice body,
-	       struct buf *out)
+static int route(struct answer *answer, struct buf *out, const char **type)
 {
-	static const struct {
-		const char *method, *path;
-	} routes[] = {
-		{ "POST", "/v1/query/trend" },
-		{ "POST", "/v1/query/names" },
-		{ "GET", "/v1/status" },
-	};
-	size_t i = 0;
+	const struct answer_request *request = answer->request;
+	struct slice prefix = SLICE("/v1/query/"), kind = slice_skip(request->path, prefix.len);
+	size_t m = 0;
 
-	while (i < 3 && !slice_is(path, routes[i].path))
-		i++;
-	if (i == 3)
-		return slice_starts(path, SLICE("/v1/query/"))
-			       ? put_simple(400, "not_supported", "this version answers trend and "
-					    "names", out)
-			       : put_simple(404, "not_found", "there is nothing here: see "
-					    "/v1/query/trend, /v1/query/names, /v1/status", out);
-	if (!slice_is(method, routes[i].method) && !(i == 2 && slice_is(method, "HEAD")))
-		return put_simple(405, "bad_method", i == 2 ? "GET is needed" : "POST is needed",
+	if (slice_is(request->path, "/v1/status"))
+		return slice_is(request->method, "GET") || slice_is(request->method, "HEAD")
+		       ? ask_status(answer, out)
+		       : put_simple(405, "bad_method", "GET is needed", out);
+	if (!slice_starts(request->path, prefix))
+		return put_simple(404, "not_found", "there is nothing here: see /v1/query/trend, "
+				  "/v1/status", out);
+	while (m < MEASURES && !slice_is(kind, measures[m].name))
+		m++;
+	if (m == MEASURES)
+		return put_simple(404, "unknown_kind", "there are trend, funnel, retention, "
+				  "sessions, lifecycle, stickiness, paths, people, person, names",
 				  out);
+	if (!slice_is(request->method, "POST"))
+		return put_simple(405, "bad_method", "POST is needed", out);
+	return ask_question(answer, m, out, type);
+}
+
+int answer_ask(struct answer *answer, const struct answer_request *request, struct buf *out,
+	       const char **type)
+{
+	*type = JSON_TYPE;
+	answer->request = request;
 	answer->begun_ms = when_monotonic_ms();
-	answer->scanned = 0;
-	pthread_mutex_lock(&answer->progress->lock);
-	answer->state = answer->progress->state;
-	pthread_mutex_unlock(&answer->progress->lock);
-	return i == 0 ? ask_trend(answer, body, out) : i == 1 ? ask_names(answer, body, out)
-						      : ask_status(answer, out);
+	pthread_mutex_lock(&answer->conf.progress->lock);
+	answer->progress = answer->conf.progress->state;
+	pthread_mutex_unlock(&answer->conf.progress->lock);
+	return route(answer, out, type);
 }

@@ -1,27 +1,46 @@
 /* answer - questions to JSON answers
  *
- *      POST /v1/query/trend    POST /v1/query/names    GET /v1/status
+ *      POST /v1/query/KIND --> table of measures --> snapshot --> measure_KIND --> JSON or CSV
+ *      GET /v1/status
  *
- * No HTTP in it: a method, a path and a body become a status and a body. One thread at a time.
+ * No HTTP in it: a method, a path and a body become a status and a body. One answer_ask at a time
+ * per struct answer; several of them may work at once.
  */
 // SPDX-License-Identifier: Apache-2.0
 #ifndef AGGREGATE_ANSWER_H
 #define AGGREGATE_ANSWER_H
 
-#include "aggregate/count.h"
+#include <stdatomic.h>
+
 #include "aggregate/progress.h"
+#include "aggregate/store.h"
 #include "lib/buf.h"
 #include "lib/slice.h"
 
 struct answer;
+struct saved;
 
-/* count and progress are borrowed. */
-MUST_CHECK int answer_open(struct answer **answerp, struct count *count,
-			   struct progress *progress, struct err *err);
+struct answer_conf {
+	struct store *store;            /* all borrowed */
+	struct saved *saved;            /* NULL: no cohorts */
+	struct progress *progress;
+	int threads;                    /* of one question; 0: one per core */
+	size_t memory_max;              /* of one question */
+};
+
+struct answer_request {
+	struct slice method, path, body;
+	struct slice accept;            /* of its header; may be {NULL, 0} */
+	const atomic_bool *cancel;      /* the client went away; may be NULL */
+	int64_t deadline_ms;            /* monotonic; 0: none */
+};
+
+MUST_CHECK int answer_open(struct answer **answerp, const struct answer_conf *conf,
+			   struct err *err);
 void answer_close(struct answer *answer);
 
-/* Appends the body to out and returns the status. */
-int answer_ask(struct answer *answer, struct slice method, struct slice path, struct slice body,
-	       struct buf *out);
+/* Appends the body to out and returns the status; *type is its Content-Type. */
+int answer_ask(struct answer *answer, const struct answer_request *request, struct buf *out,
+	       const char **type);
 
 #endif

@@ -182,7 +182,8 @@ static uint32_t group_of(const struct breakdown *breakdown, size_t part, uint64_
 
 static void write_range(const struct part *part, uint32_t range, struct buf *out)
 {
-	struct prop from = { .kind = PROP_NUMBER, .number = part->from + range * part->width + 0.0 };
+	struct prop from = { .kind = PROP_NUMBER,
+			     .number = part->from + range * part->width + 0.0 };
 	struct prop to = { .kind = PROP_NUMBER,
 			   .number = part->from + (range + 1) * part->width + 0.0 };
 

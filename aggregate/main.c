@@ -15,7 +15,7 @@
 
 #include "aggregate/ingest.h"
 #include "aggregate/options.h"
-#include "aggregate/serve.h"
+#include "aggregate/count_serve.h"
 #include "aggregate/state_dir.h"
 #include "lib/record.h"
 
@@ -29,7 +29,7 @@ struct program {
 	struct count *count;
 	struct progress progress;
 	struct emit *emit;
-	struct serve *serve;
+	struct count_serve *serve;
 	struct ingest *ingest;
 };
 
@@ -102,7 +102,7 @@ static int run(struct program *p, struct err *err)
 	log_begin(&line, &p->log, LOG_LEVEL_INFO, "open");
 	log_str(&line, "in", p->urls.in);
 	log_str(&line, "out", p->urls.out);
-	log_str(&line, "http", serve_address(p->serve));
+	log_str(&line, "http", count_serve_address(p->serve));
 	log_str(&line, "state", p->conf.state);
 	log_end(&line);
 	return filter_run(&conf, &ingest_ops, p->ingest, err);
@@ -120,12 +120,12 @@ int main(int argc, char **argv)
 		rc = open_buses(&p, &err);
 	if (rc == 0) {
 		block_signals();
-		rc = serve_open(&p.serve, p.conf.http, p.conf.port_file, p.count, &p.progress,
+		rc = count_serve_open(&p.serve, p.conf.http, p.conf.port_file, p.count, &p.progress,
 				&p.log, &err);
 	}
 	if (rc == 0)
 		rc = run(&p, &err);
-	serve_close(p.serve);
+	count_serve_close(p.serve);
 	if (p.ingest)
 		bus_close(p.ingest->in);
 	free(p.ingest);

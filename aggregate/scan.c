@@ -131,7 +131,8 @@ static int plan_file(struct plan *plan, const struct scan_conf *conf)
 
 	plan->from_us = INT64_MAX;
 	plan->to_us = INT64_MIN;
-	plan->bits = calloc((size_t)plan->file->event->values + 1, sizeof(*plan->bits));
+	plan->bits = calloc((plan->file->event ? plan->file->event->values : 0) + (size_t)1,
+			    sizeof(*plan->bits));
 	plan->checks = calloc(conf->selector_count + 1, sizeof(*plan->checks));
 	if (!plan->bits || !plan->checks)
 		return -ENOMEM;
@@ -370,6 +371,8 @@ static int take_run(struct walker *walker, size_t file, uint32_t place, uint32_t
 	uint32_t row = columns->start[place], end = columns->start[place + 1];
 	bool in_pieces = walker->scan->conf->in_pieces;
 
+	if (column_is_gone(columns, columns->actor[place]))
+		return 0;
 	walker->scanned += end - row;
 	while (row < end) {
 		uint32_t stop = in_pieces && end - row > PIECE_EVENTS ? row + PIECE_EVENTS : end;

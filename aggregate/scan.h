@@ -107,5 +107,7 @@ struct scan_look;
 MUST_CHECK int scan_look_open(struct scan_look **lookp, const struct scan_prop *prop);
 void scan_look_close(struct scan_look *look);
 uint32_t scan_look(struct scan_look *look, uint32_t leader, const struct scan_event *event);
+/* The number of a code of a file's own column, for who walks columns himself. */
+uint32_t scan_look_code(const struct scan_look *look, size_t file, uint32_t code);
 
 #endif

@@ -344,3 +344,8 @@ uint32_t scan_look(struct scan_look *look, uint32_t leader, const struct scan_ev
 		return 0;
 	return prop->numbers[event->file][column_code(column, event->row, &look->at[event->file])];
 }
+
+uint32_t scan_look_code(const struct scan_look *look, size_t file, uint32_t code)
+{
+	return look->prop->columns[file] ? look->prop->numbers[file][code] : 0;
+}

@@ -1,31 +1,26 @@
-/* serve - answers over HTTP, on a thread of their own
+/* serve - answers over HTTP, on threads of their own
  *
- *      filter's thread: counts           serve's thread: httpd -> answer_ask -> body
+ *      httpd's thread: request --> queue --> a worker: answer_ask --> done --> httpd's thread
  *
- * Reading and answering never wait for each other longer than one question or one record takes.
+ * Workers are few, as each question takes all cores by itself (scan.h); a second one lets a short
+ * question pass a long one. A question has a deadline from its arrival on (408), a bound of memory
+ * (413), and stops when its client goes away. Over QUEUE_MAX waiting: 503.
  */
 // SPDX-License-Identifier: Apache-2.0
 #ifndef AGGREGATE_SERVE_H
 #define AGGREGATE_SERVE_H
 
-#include "aggregate/count.h"
 #include "aggregate/progress.h"
+#include "lib/err.h"
 #include "lib/log.h"
 
 struct serve;
 struct store;
 struct saved;
 
-/* Binds, writes port_file (may be NULL) and starts the thread. Signals that others should take must
- * be blocked before. Everything is borrowed until serve_close. */
-MUST_CHECK int serve_open(struct serve **servep, const char *listen, const char *port_file,
-			  struct count *count, struct progress *progress, const struct log *log,
-			  struct err *err);
-const char *serve_address(const struct serve *serve);
-/* What takes the place of serve_open's arguments with the store: serve_open(servep, &conf, err). */
 struct serve_conf {
 	const char *listen, *port_file; /* port_file may be NULL */
-	struct store *store;
+	struct store *store;            /* all borrowed until serve_close */
 	struct saved *saved;            /* cohorts; NULL: none */
 	struct progress *progress;
 	const struct log *log;
@@ -33,7 +28,12 @@ struct serve_conf {
 	int64_t deadline_ms;            /* of one question; 0: 30 s (--query-time) */
 	size_t memory_max;              /* of one question; 0: 512 MiB (--query-memory) */
 };
-/* Ends the thread; questions without an answer are dropped. */
+
+/* Binds, writes port_file and starts the threads. Signals that others should take must be blocked
+ * before. */
+MUST_CHECK int serve_open(struct serve **servep, const struct serve_conf *conf, struct err *err);
+const char *serve_address(const struct serve *serve);
+/* Ends the threads; questions without an answer are dropped. */
 void serve_close(struct serve *serve);
 
 #endif
