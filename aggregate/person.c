@@ -223,15 +223,38 @@ int persons_add_actor(struct persons *persons, uint8_t flags, struct slice id,
 	return 0;
 }
 
-/* An alias of the same text as a user id is no longer one of an anonymous id. */
-static int seen_as_user(struct persons *persons, struct slice id)
+/* An alias of the same text as a user id is none any more, as far as what was received from then on
+ * is concerned. */
+static int cancel_alias(struct persons *persons, uint32_t anonymous, uint32_t user,
+			int64_t received_us)
+{
+	struct person_when when = { .received_us = received_us };
+	bool has_alias = false;
+	int rc;
+
+	for (uint32_t l = persons->link_of[anonymous]; l; l = persons->links[l].next) {
+		if (persons->links[l].kind == PERSON_LINK_CANCEL)
+			return 0;
+		has_alias |= persons->links[l].kind == PERSON_LINK_ALIAS;
+	}
+	if (!has_alias)
+		return 0;
+	rc = persons_add_link(persons, anonymous, user, PERSON_LINK_CANCEL, &when);
+	if (rc == 0)
+		rc = persons_to_write(persons, anonymous);
+	return rc == 0 ? persons_dirty(persons, anonymous) : rc;
+}
+
+static int seen_as_user(struct persons *persons, uint32_t user, struct slice id,
+			int64_t received_us)
 {
 	uint32_t twin = persons_find(persons, 'a', id);
 
-	return twin && persons->link_of[twin] ? persons_dirty(persons, twin) : 0;
+	return twin ? cancel_alias(persons, twin, user, received_us) : 0;
 }
 
-static int see_again(struct persons *persons, uint32_t actor, struct slice id)
+static int see_again(struct persons *persons, uint32_t actor, struct slice id,
+		     int64_t received_us)
 {
 	bool is_new = !(persons->flags[actor] & PERSON_SEEN);
 	int rc = persons_to_write(persons, actor);
@@ -244,7 +267,7 @@ static int see_again(struct persons *persons, uint32_t actor, struct slice id)
 		rc = persons_add_changed(persons, persons->leader[actor]);
 	}
 	if (rc == 0 && is_new && (persons->flags[actor] & PERSON_IS_USER))
-		rc = seen_as_user(persons, id);
+		rc = seen_as_user(persons, actor, id, received_us);
 	return rc;
 }
 
@@ -265,7 +288,7 @@ int persons_actor(struct persons *persons, char kind, struct slice id, int64_t r
 			persons->received[found] = received_us;
 		return received_us == 0 || (persons->flags[found] & PERSON_KNOWN)
 			       ? 0
-			       : see_again(persons, found, id);
+			       : see_again(persons, found, id, received_us);
 	}
 	if (received_us)
 		flags |= PERSON_SEEN | PERSON_KNOWN;
@@ -273,7 +296,7 @@ int persons_actor(struct persons *persons, char kind, struct slice id, int64_t r
 	if (rc == 0 && received_us) {
 		rc = persons_add_changed(persons, *actor);
 		if (rc == 0 && kind == 'u')
-			rc = seen_as_user(persons, id);
+			rc = seen_as_user(persons, *actor, id, received_us);
 	}
 	return rc;
 }
@@ -299,8 +322,8 @@ int persons_add_link(struct persons *persons, uint32_t anonymous, uint32_t user,
 
 	if (!link)
 		return -ENOMEM;
-	*link = (struct person_link){ persons->link_of[anonymous], persons->link_of_user[user], user,
-				      anonymous, kind, *when };
+	*link = (struct person_link){ persons->link_of[anonymous], persons->link_of_user[user],
+				      user, anonymous, kind, *when };
 	persons->link_of[anonymous] = persons->link_of_user[user] = persons->link_count++;
 	return 0;
 }
@@ -310,7 +333,8 @@ int persons_add_link(struct persons *persons, uint32_t anonymous, uint32_t user,
 static bool is_covered(const struct person_link *known, const struct person_link *link,
 		       int64_t mark)
 {
-	if ((known->when.received_us <= mark) != (link->when.received_us <= mark) ||
+	if (known->kind == PERSON_LINK_CANCEL || link->kind == PERSON_LINK_CANCEL ||
+	    (known->when.received_us <= mark) != (link->when.received_us <= mark) ||
 	    known->when.received_us > link->when.received_us)
 		return false;
 	if (known->kind == PERSON_LINK_MERGE || link->kind == PERSON_LINK_MERGE)
@@ -343,7 +367,9 @@ static int sift_links(struct persons *persons, const struct person_link *link)
 		if (is_covered(&persons->links[l], link, mark))
 			return 1;
 	while (*at) {
-		if (is_covered(link, &persons->links[*at], mark) || ++count >= PERSON_LINKS_MAX) {
+		if (persons->links[*at].kind != PERSON_LINK_CANCEL &&
+		    (is_covered(link, &persons->links[*at], mark) ||
+		     ++count >= PERSON_LINKS_MAX)) {
 			if (drop_link(persons, at) < 0)
 				return -ENOMEM;
 		} else {
@@ -369,7 +395,8 @@ static bool join_now(struct persons *persons, uint32_t a, uint32_t b)
 	} else {
 		return false;
 	}
-	persons->known -= (persons->flags[last] & PERSON_KNOWN) && persons_is_known(persons, leader);
+	if ((persons->flags[last] & PERSON_KNOWN) && persons_is_known(persons, leader))
+		persons->known--;
 	persons->leader[last] = leader;
 	persons->ring[last] = persons->ring[leader];
 	persons->ring[leader] = last;
@@ -397,7 +424,8 @@ static int add_fact(struct persons *persons, uint32_t anonymous, uint32_t user,
 		if (leaders[0] == leaders[1])
 			return 0;
 		if (join_now(persons, anonymous, user))
-			return persons_add_changed(persons, leaders[0]) || persons_add_changed(persons, leaders[1])
+			return persons_add_changed(persons, leaders[0]) ||
+					       persons_add_changed(persons, leaders[1])
 				       ? -ENOMEM
 				       : 0;
 	}
@@ -428,6 +456,12 @@ int persons_alias(struct persons *persons, struct slice previous, uint32_t user,
 	if (rc == 0 && actor != user)
 		rc = add_fact(persons, actor, user, merge ? PERSON_LINK_MERGE : PERSON_LINK_ALIAS,
 			      when);
+	if (rc == 0 && !merge) {
+		uint32_t twin = persons_find(persons, 'u', previous);
+
+		if (twin && (persons->flags[twin] & PERSON_SEEN))
+			rc = cancel_alias(persons, actor, twin, when->received_us);
+	}
 	if (rc == 0 && merge) {
 		rc = persons_actor(persons, 'u', previous, 0, &actor);
 		if (rc == 0 && actor != user)
@@ -466,31 +500,17 @@ int persons_add_delete(struct persons *persons, uint32_t actor, int64_t received
 	return 0;
 }
 
-static bool has_delete(const struct persons *persons, uint32_t actor, int64_t received_us,
-		       bool or_later)
+static bool has_delete(const struct persons *persons, uint32_t actor, int64_t received_us)
 {
 	for (uint32_t d = persons->delete_of[actor]; d; d = persons->deletes[d].next)
-		if (persons->deletes[d].received_us == received_us ||
-		    (or_later && persons->deletes[d].received_us > received_us))
+		if (persons->deletes[d].received_us == received_us)
 			return true;
 	return false;
 }
 
-int persons_delete(struct persons *persons, uint32_t actor, int64_t received_us)
-{
-	int rc;
-
-	if (actor == PERSON_NOBODY || received_us <= 0 ||
-	    (persons->marks && has_delete(persons, actor, received_us, false)))
-		return 0;
-	rc = persons_add_delete(persons, actor, received_us);
-	return rc == 0 ? persons_dirty(persons, actor) : rc;
-}
-
 bool persons_is_deleted(const struct persons *persons, uint32_t actor, int64_t received_us)
 {
-	return persons->marks && (persons->marks[actor] >= received_us ||
-				  has_delete(persons, actor, received_us, true));
+	return persons_mark(persons, actor) >= received_us && persons->marks;
 }
 
 /* Settling: leader[] is the forest of a union-find while it runs. */
@@ -514,12 +534,14 @@ static void join(struct persons *persons, uint32_t a, uint32_t b)
 		persons->leader[a] = b;
 }
 
-/* An alias does not count where its previous id is a user's own. */
-static bool is_cancelled(const struct persons *persons, uint32_t anonymous)
+/* An alias does not count where its previous id was seen as a user's own until then. */
+static bool is_cancelled(const struct persons *persons, uint32_t anonymous, int64_t until_us)
 {
-	uint32_t user = persons_find(persons, 'u', persons_id(persons, anonymous, NULL));
-
-	return user && (persons->flags[user] & PERSON_SEEN);
+	for (uint32_t l = persons->link_of[anonymous]; l; l = persons->links[l].next)
+		if (persons->links[l].kind == PERSON_LINK_CANCEL &&
+		    persons->links[l].when.received_us <= until_us)
+			return true;
+	return false;
 }
 
 /* Ties the actors by what was received after their marks and until then. */
@@ -536,7 +558,9 @@ static void tie(struct persons *persons, const uint32_t *actors, size_t count, i
 			int order;
 
 			if (link->when.received_us <= mark || link->when.received_us > until_us ||
-			    (link->kind == PERSON_LINK_ALIAS && is_cancelled(persons, actors[i])))
+			    link->kind == PERSON_LINK_CANCEL ||
+			    (link->kind == PERSON_LINK_ALIAS &&
+			     is_cancelled(persons, actors[i], until_us)))
 				continue;
 			if (link->kind == PERSON_LINK_MERGE) {
 				join(persons, actors[i], link->user);
@@ -572,7 +596,7 @@ static void mark_deleted(struct persons *persons, const uint32_t *actors, size_t
 		for (size_t i = 0; i < count; i++)
 			persons->ring[actors[i]] = 0;
 		for (size_t i = 0; i < count; i++)
-			if (has_delete(persons, actors[i], times[t], false))
+			if (has_delete(persons, actors[i], times[t]))
 				persons->ring[root_of(persons, actors[i])] = 1;
 		for (size_t i = 0; i < count; i++)
 			if (persons->ring[root_of(persons, actors[i])])
@@ -594,7 +618,9 @@ static int forget(struct persons *persons, uint32_t actor, int64_t before)
 	rc = profiles_forget(persons, actor, mark);
 	if (rc == 0)
 		rc = persons_to_write(persons, actor);
-	return rc == 0 ? list_after_taken(&persons->forgotten, &persons->forgotten_taken, actor) : rc;
+	return rc < 0 ? rc
+		      : list_after_taken(&persons->forgotten, &persons->forgotten_taken,
+					 actor);
 }
 
 static int settle_deletes(struct persons *persons, const uint32_t *actors, size_t count)
@@ -719,6 +745,20 @@ int persons_settle(struct persons *persons)
 		rc = settle_group(persons, &persons->walked.items[persons->starts.items[i]],
 				  persons->starts.items[i + 1] - persons->starts.items[i]);
 	return rc == 0 ? count_leaders(persons, 1) : rc;
+}
+
+int persons_delete(struct persons *persons, uint32_t actor, int64_t received_us)
+{
+	int rc;
+
+	if (actor == PERSON_NOBODY || received_us <= 0 ||
+	    (persons->marks && has_delete(persons, actor, received_us)))
+		return 0;
+	rc = persons_add_delete(persons, actor, received_us);
+	if (rc == 0)
+		rc = persons_dirty(persons, actor);
+	/* What comes next is compared with the marks. */
+	return rc == 0 ? persons_settle(persons) : rc;
 }
 
 const uint32_t *persons_forgotten(struct persons *persons, size_t *count)

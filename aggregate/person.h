@@ -15,8 +15,9 @@
  *   profile per actor and key; what counts is the order (time, message), not that of arrival;
  *           a person's profile is made from its actors' when asked
  *   delete  all that a person received until T is gone: profile, links, and (store_forget) events.
- *           Who it was is what the links received until T said. Facts received after T begin anew;
- *           they must come after the delete, as they do in a log.
+ *           Who it was is what the links received until T said. Facts received after T begin
+ *           anew. A delete must come when all that was received until T has been said, and
+ *           before what came after it: aggregate holds it until its reading has passed T.
  *
  * Facts are appended to a file `persons-N` of the state directory (format: person_file.c) and read
  * back at start; the manifest says which one and how far it counts.
@@ -66,7 +67,7 @@ void persons_committed(struct persons *persons);
 MUST_CHECK int persons_verify(const char *dir, const struct person_mark *mark, struct err *err);
 
 /* The actor of an id, made where it is new. kind is 'u' or 'a'; received_us of the event that it
- * is in, 0: it is only named (by a delete). Junk and "" give PERSON_NOBODY. -ENOMEM, -ENOSPC (2^30
+ * is in, 0: it is only named (by a delete). Junk and "" give PERSON_NOBODY. -ENOMEM, -ENOSPC (2^29
  * of them). */
 MUST_CHECK int persons_actor(struct persons *persons, char kind, struct slice id,
 			     int64_t received_us, uint32_t *actor);
@@ -84,7 +85,7 @@ MUST_CHECK int persons_link(struct persons *persons, uint32_t anonymous, uint32_
 MUST_CHECK int persons_alias(struct persons *persons, struct slice previous, uint32_t user,
 			     bool merge, const struct person_when *when);
 /* A profile operation of an event, for each event once (the caller dedups: $add). Those of one
- * actor in a row are cheap. REMOVE takes an element out of a list; UNSET's value is not looked at. */
+ * actor in a row are cheap. REMOVE takes elements out of a list; UNSET looks at no value. */
 enum person_op {
 	PERSON_SET, PERSON_SET_ONCE, PERSON_ADD, PERSON_APPEND, PERSON_UNION, PERSON_REMOVE,
 	PERSON_UNSET
@@ -94,8 +95,7 @@ MUST_CHECK int persons_profile(struct persons *persons, uint32_t actor, enum per
 			       const struct person_when *when);
 /* All of a person's actors, for what was received at or before received_us. */
 MUST_CHECK int persons_delete(struct persons *persons, uint32_t actor, int64_t received_us);
-/* Was it deleted with effect on an event received then? Good for what was said before the last
- * persons_settle and the actors' own deletes at once. */
+/* Was it deleted with effect on an event received then? As of the last persons_settle. */
 bool persons_is_deleted(const struct persons *persons, uint32_t actor, int64_t received_us);
 
 /* Makes all of the above show: persons are tied anew, profiles written. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The file persons-N: "mrperso1", then blocks { u32 bytes, u32 0, u64 XXH3 of the payload, payload }.
- * A payload is a sequence of facts, each a tag byte and, little endian, unaligned:
+/* The file persons-N: "mrperso1", then blocks { u32 bytes, u32 0, u64 XXH3 of the payload,
+ * payload }. A payload is a sequence of facts, each a tag byte and, little endian, unaligned:
  *
  *      1 actor    u8 kind, u8 flags, i64 received, u16 length, id     numbers rise from 1
  *      2 seen     u32 actor, u8 flags, i64 received
@@ -10,8 +10,8 @@
  *      6 delete   u32 actor, i64 received
  *      7 mark     u32 actor, i64 received
  *
- * 2, 3, 5 and 7 replace what was said of the actor before. A block is valid whole or not at all; the
- * manifest names the bytes that count, so that a block behind them was never said.
+ * 2, 3, 5 and 7 replace what was said of the actor before. A block is valid whole or not at all;
+ * the manifest names the bytes that count, so that a block behind them was never said.
  */
 #include <errno.h>
 #include <assert.h>

@@ -14,7 +14,7 @@
 #include "aggregate/name_table.h"
 #include "aggregate/person.h"
 
-#define PERSON_ACTORS_MAX  (UINT32_C(1) << 30)
+#define PERSON_ACTORS_MAX  (UINT32_C(1) << 29)
 #define PERSON_NAMES_MAX   (UINT32_C(1) << 20)  /* different profile keys in all */
 /* Links that one anonymous id keeps: more than one only where events came late or it was deleted. */
 #define PERSON_LINKS_MAX   32
@@ -28,14 +28,18 @@ enum person_flag {
 	PERSON_TO_WRITE = 32,           /* links or profile changed since the last flush */
 };
 
-enum person_link_kind { PERSON_LINK_EVENT, PERSON_LINK_ALIAS, PERSON_LINK_MERGE, PERSON_LINK_DEAD };
+enum person_link_kind {
+	PERSON_LINK_EVENT, PERSON_LINK_ALIAS, PERSON_LINK_MERGE,
+	PERSON_LINK_CANCEL,             /* its id is a user's own: aliases are void from then on */
+	PERSON_LINK_DEAD
+};
 
 struct person_link {
 	uint32_t next;                  /* of the anonymous actor's */
 	uint32_t next_of_user;
 	uint32_t user;
-	uint32_t anonymous : 30;
-	uint32_t kind : 2;
+	uint32_t anonymous : 29;
+	uint32_t kind : 3;
 	struct person_when when;
 };
 

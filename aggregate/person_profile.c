@@ -190,31 +190,36 @@ static int compact(struct persons *persons)
 	return 0;
 }
 
-/* blob is aligned to 8; empty: the actor has none from now on. */
-static int put_blob(struct persons *persons, uint32_t actor, struct slice blob)
+/* The blob at the end of the heap, from `at` on, is the actor's from now on; none where it is
+ * empty. */
+static int swap_blob(struct persons *persons, uint32_t actor, size_t at)
 {
 	struct buf *heap = &persons->profile_heap;
 	const char *old = blob_of(persons, actor);
-	size_t at;
 
-	if (heap->len == 0)
-		buf_append(heap, "\0\0\0\0\0\0\0", 8);
-	heap->limit = HEAP_MAX;
-	at = heap->len;
-	buf_append_slice(heap, blob);
-	if (heap->failed)
-		return -ENOMEM;
-	old = blob_of(persons, actor);
 	if (old) {
 		count_keys(persons, old, -1);
 		persons->profile_garbage += blob_at(old).head->bytes;
 	}
-	persons->profile[actor] = blob.len ? (uint32_t)(at / 8) : 0;
-	if (blob.len)
+	persons->profile[actor] = at < heap->len ? (uint32_t)(at / 8) : 0;
+	if (at < heap->len)
 		count_keys(persons, heap->ptr + at, 1);
 	if (persons->profile_garbage > HEAP_KEEP && persons->profile_garbage > heap->len / 2)
 		return compact(persons);
 	return 0;
+}
+
+/* Blobs are multiples of 8 bytes: so they are aligned there. */
+static int append_blob(struct persons *persons, struct slice blob, size_t *at)
+{
+	struct buf *heap = &persons->profile_heap;
+
+	heap->limit = HEAP_MAX;
+	if (heap->len == 0)
+		buf_append(heap, "\0\0\0\0\0\0\0", 8);
+	*at = heap->len;
+	buf_append_slice(heap, blob);
+	return heap->failed ? -ENOMEM : 0;
 }
 
 static bool entry_is_valid(const struct persons *persons, const struct blob *blob, uint32_t i,
@@ -229,28 +234,33 @@ static bool entry_is_valid(const struct persons *persons, const struct blob *blo
 	       (i == 0 || entry->key >= blob->entries[i - 1].key);
 }
 
-int profiles_take(struct persons *persons, uint32_t actor, struct slice bytes)
+static bool blob_is_valid(const struct persons *persons, const char *bytes, size_t len)
 {
 	struct blob blob;
 	size_t fixed;
 
-	if (bytes.len == 0)
-		return put_blob(persons, actor, bytes);
-	buf_reset(&persons->blob);
-	buf_append_slice(&persons->blob, bytes);
-	if (persons->blob.failed)
-		return -ENOMEM;
-	if (bytes.len < sizeof(struct blob_head) || bytes.len % 8)
-		return -EBADMSG;
-	blob = blob_at(persons->blob.ptr);
+	if (len < sizeof(struct blob_head) || len % 8)
+		return false;
+	blob = blob_at(bytes);
 	fixed = sizeof(struct blob_head) + blob.head->times * sizeof(struct person_when) +
 		blob.head->entries * sizeof(struct blob_entry);
-	if (blob.head->bytes != bytes.len || fixed > bytes.len)
-		return -EBADMSG;
+	if (blob.head->bytes != len || fixed > len)
+		return false;
 	for (uint32_t i = 0; i < blob.head->entries; i++)
-		if (!entry_is_valid(persons, &blob, i, bytes.len - fixed))
-			return -EBADMSG;
-	return put_blob(persons, actor, buf_slice(&persons->blob));
+		if (!entry_is_valid(persons, &blob, i, len - fixed))
+			return false;
+	return true;
+}
+
+int profiles_take(struct persons *persons, uint32_t actor, struct slice bytes)
+{
+	size_t at;
+	int rc = bytes.len % 8 ? -EBADMSG : append_blob(persons, bytes, &at);
+
+	if (rc == 0 && bytes.len &&
+	    !blob_is_valid(persons, persons->profile_heap.ptr + at, bytes.len))
+		rc = -EBADMSG;
+	return rc == 0 ? swap_blob(persons, actor, at) : rc;
 }
 
 /* Lists */
@@ -590,7 +600,7 @@ static int gather(struct persons *persons, uint32_t actor, int64_t received_us,
 static int remake(struct persons *persons, uint32_t actor, int64_t received_us)
 {
 	struct maker maker = { .list.limit = (size_t)1 << 20 };
-	size_t count, kept = 0, end;
+	size_t count, kept = 0, end, at;
 	struct operation *ops;
 	int rc = gather(persons, actor, received_us, &ops, &count);
 
@@ -610,8 +620,10 @@ static int remake(struct persons *persons, uint32_t actor, int64_t received_us)
 	if (rc == 0)
 		rc = write_blob(&persons->blob, ops, fitting(ops, kept, &persons->left_out));
 	if (rc == 0)
-		rc = put_blob(persons, actor, kept ? buf_slice(&persons->blob)
-						   : (struct slice){ "", 0 });
+		rc = append_blob(persons, kept ? buf_slice(&persons->blob)
+					       : (struct slice){ "", 0 }, &at);
+	if (rc == 0)
+		rc = swap_blob(persons, actor, at);
 	buf_close(&maker.list);
 	arena_close(&maker.arena);
 	return rc;
