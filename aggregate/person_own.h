@@ -16,7 +16,7 @@
 
 #define PERSON_ACTORS_MAX  (UINT32_C(1) << 29)
 #define PERSON_NAMES_MAX   (UINT32_C(1) << 20)  /* different profile keys in all */
-/* Links that one anonymous id keeps: more than one only where events came late or it was deleted. */
+/* Links that one anonymous id keeps: more than one only where events came late, or deletes. */
 #define PERSON_LINKS_MAX   32
 
 enum person_flag {

@@ -3,14 +3,14 @@
  *
  *      0   u32 bytes, u16 times, u16 entries
  *      8   times x { i64 time, i64 received, 16 bytes message }: each event that has a say
- *          entries x { u32 key, u16 time, u8 op, u8 kind, 8 bytes: a double, or u32 at, u32 length }
+ *          entries x { u32 key, u16 time, u8 op, u8 kind, 8 bytes: double, or u32 at, length }
  *          texts and lists, then zeros
  *
- * Entries are sorted by (key, time of the event, message, op). Of one key those before the last SET
- * or UNSET are gone, as they can never matter again; over OPS_MAX the two oldest become one. So the
- * value is that of applying all operations in the order of their events, whatever order they came
- * in, as long as none of them is later than OPS_MAX others of its key; sums stay right even then. Of
- * SET_ONCEs in a row only the first is kept.
+ * Entries are sorted by (key, time of the event, message, op). Of one key those before the last
+ * SET or UNSET are gone, as they can never matter again; over OPS_MAX the two oldest become one.
+ * So the value is that of applying all operations in the order of their events, whatever order
+ * they came in, as long as none of them is later than OPS_MAX others of its key; sums stay right
+ * even then. Of SET_ONCEs in a row only the first is kept.
  */
 #include "aggregate/person_own.h"
 
