@@ -98,7 +98,9 @@ struct slice profiles_blob(const struct persons *persons, uint32_t actor)
 {
 	const char *bytes = blob_of(persons, actor);
 
-	return bytes ? (struct slice){ bytes, blob_at(bytes).head->bytes } : (struct slice){ "", 0 };
+	if (!bytes)
+		return (struct slice){ "", 0 };
+	return (struct slice){ bytes, blob_at(bytes).head->bytes };
 }
 
 static struct prop entry_value(const struct blob *blob, const struct blob_entry *entry)
@@ -377,7 +379,8 @@ static void apply(struct trait *trait, int op, const struct prop *value,
 		if (value->kind != PROP_NUMBER)
 			return;
 		if (trait->value.kind == PROP_NONE)
-			*trait = (struct trait){ .value = *value, .origin = TRAIT_SUM, .when = when };
+			*trait = (struct trait){ .value = *value, .origin = TRAIT_SUM,
+						 .when = when };
 		else if (trait->value.kind == PROP_NUMBER &&
 			 __builtin_isfinite(trait->value.number + value->number))
 			trait->value.number += value->number;
