@@ -380,24 +380,29 @@ size_t commit_waiting(const struct commit *commit)
 	return commit->waiting;
 }
 
-int64_t commit_spool_waiting(const struct commit *commit)
+static int64_t sum_lanes(const struct commit *commit, int64_t (*of)(const struct lane *lane))
 {
 	int64_t sum = 0;
 
 	for (int i = 0; i < PARCEL_LANES; i++)
 		if (commit->lanes[i])
-			sum += lane_spool_waiting(commit->lanes[i]);
+			sum += of(commit->lanes[i]);
 	return sum;
+}
+
+int64_t commit_spool_waiting(const struct commit *commit)
+{
+	return sum_lanes(commit, lane_spool_waiting);
 }
 
 int64_t commit_spool_bytes(const struct commit *commit)
 {
-	int64_t sum = 0;
+	return sum_lanes(commit, lane_spool_bytes);
+}
 
-	for (int i = 0; i < PARCEL_LANES; i++)
-		if (commit->lanes[i])
-			sum += lane_spool_bytes(commit->lanes[i]);
-	return sum;
+int64_t commit_spool_refused(const struct commit *commit)
+{
+	return sum_lanes(commit, lane_refused);
 }
 
 int commit_flush(struct commit *commit, int timeout_ms, struct err *err)

@@ -31,6 +31,8 @@ struct commit_answer {
 	int status;                     /* when it is safe */
 	size_t rejected;
 	bool echo_origin;
+	const char *reason;             /* of a refused body: a constant, as in bad; else NULL */
+	char *words;                    /* malloc'd or NULL; the answer's from commit_parcel's 0 on */
 };
 /* unsafe: answer 503 instead, with these words. */
 typedef void commit_answer_fn(void *ctx, const struct commit_answer *answer, const char *unsafe);
@@ -65,6 +67,7 @@ const struct ledger *commit_ledger(const struct commit *commit);
 size_t commit_waiting(const struct commit *commit);     /* requests not answered */
 int64_t commit_spool_waiting(const struct commit *commit);
 int64_t commit_spool_bytes(const struct commit *commit);
+int64_t commit_spool_refused(const struct commit *commit);
 /* Waits until all is safe and answers what waits. -ETIMEDOUT. */
 MUST_CHECK int commit_flush(struct commit *commit, int timeout_ms, struct err *err);
 /* --stdin: lets go what was written (a loop does that at the end of each turn). */

@@ -63,6 +63,10 @@ struct lane {
 	struct bus_record held;         /* read from the spool, and not taken by the bus */
 	bool has_held;
 	struct buf datum;
+	/* The bus refused one of the records before this offset: one at a time.. */
+	int64_t careful_until;
+	int64_t refused_at;             /* ..until it was alone: this one; -1: none */
+	int64_t refused_count;
 	int64_t tidy_ms, reopen_ms;
 };
 
@@ -231,6 +235,48 @@ static void take_off(struct lane *lane, int64_t offset_next, int64_t bytes)
 	lane->flight_bytes += bytes;
 }
 
+static int64_t drained_to(const struct lane *lane)
+{
+	size_t last = (lane->flight_first + lane->flight_count + DRAIN_RECORDS - 1) % DRAIN_RECORDS;
+
+	return lane->flight_count ? lane->flights[last].offset_next
+		: spool_end(lane->spool) - spool_waiting(lane->spool);
+}
+
+static bool is_careful(const struct lane *lane)
+{
+	return drained_to(lane) < lane->careful_until;
+}
+
+/* The bus refused something: was it alone on the way, or is it to be found? */
+static void note_refusal(struct lane *lane)
+{
+	const struct flight *first = &lane->flights[lane->flight_first];
+	int64_t until = lane->moved ? lane->moved_end : drained_to(lane);
+
+	if (lane->flight_count == 1 && !lane->moved && first->offset_next <= lane->careful_until)
+		lane->refused_at = first->offset_next - 1;
+	else if (until > lane->careful_until)
+		lane->careful_until = until;
+}
+
+/* The datum of the held record is put aside. 1: done. 0: the disk is full, later. */
+static int put_aside(struct lane *lane, struct err *err)
+{
+	int rc = spool_refuse(lane->spool, buf_slice(&lane->datum), err);
+
+	if (rc == -ENOSPC || rc == -EDQUOT)
+		return 0;
+	if (rc)
+		return rc;
+	log_words(lane->conf.bus_conf->log, LOG_LEVEL_ERROR, "refused", "%s does not take a record "
+		  "of %zu bytes: it is in %s/%s-refused now", lane->conf.url, lane->datum.len,
+		  lane->conf.spool, lane->conf.topic);
+	lane->refused_at = -1;
+	lane->refused_count++;
+	return 1;
+}
+
 /* Hands one spooled record to the bus. 1: done. 0: none, or no room. */
 static int drain_one(struct lane *lane, struct err *err)
 {
@@ -246,12 +292,16 @@ static int drain_one(struct lane *lane, struct err *err)
 		if (lane->conf.key)
 			key = lane->conf.key(lane->conf.ctx, record->fields);
 		rc = datum_encode(lane->conf.bus_conf->schema, record->fields, &lane->datum);
-		if (!rc)
+		if (!rc && record->offset == lane->refused_at) {
+			rc = put_aside(lane, err);
+			if (rc <= 0)
+				return rc;
+		} else if (!rc)
 			rc = bus_write(lane->bus, -1, key, buf_slice(&lane->datum),
 				       &lane->bus_written);
 		if (rc == -EAGAIN)
 			return 0;
-		if (rc)
+		if (rc < 0)
 			return rc;
 	}
 	lane->has_held = false;
@@ -265,20 +315,12 @@ static int drain(struct lane *lane, struct err *err)
 
 	if (!lane->bus || lane->moved || bus_partition_count(lane->bus) <= 0)
 		return 0;
-	while (rc == 1 && count++ < TURN_RECORDS && lane->flight_count < DRAIN_RECORDS &&
-	       lane->flight_bytes < DRAIN_BYTES)
+	while (rc == 1 && count++ < TURN_RECORDS && lane->flight_bytes < DRAIN_BYTES &&
+	       lane->flight_count < (is_careful(lane) ? 1 : DRAIN_RECORDS))
 		rc = drain_one(lane, err);
 	if (rc == 1 && count > TURN_RECORDS && lane->conf.loop)
 		loop_again(lane->conf.loop);
 	return rc < 0 ? rc : 0;
-}
-
-static int64_t drained_to(const struct lane *lane)
-{
-	size_t last = (lane->flight_first + lane->flight_count + DRAIN_RECORDS - 1) % DRAIN_RECORDS;
-
-	return lane->flight_count ? lane->flights[last].offset_next
-		: spool_end(lane->spool) - spool_waiting(lane->spool);
 }
 
 /* --- opening, and opening again after Kafka gave up --- */
@@ -344,6 +386,7 @@ int lane_open(struct lane **lanep, const struct lane_conf *conf, struct err *err
 	if (!lane)
 		return err_set(err, -ENOMEM, "no memory");
 	lane->conf = *conf;
+	lane->refused_at = -1;
 	lane->is_log = strncmp(conf->url, "log:", 4) == 0;
 	if (conf->spool)
 		rc = open_spool(lane, err);
@@ -382,7 +425,7 @@ void lane_close(struct lane *lane)
 }
 
 /* Kafka's handle is done for. What was on its way is still in the spool and goes again. */
-static void give_up(struct lane *lane, const char *words)
+static void give_up(struct lane *lane, int why, const char *words)
 {
 	struct err err = { "" };
 	int rc;
@@ -390,13 +433,15 @@ static void give_up(struct lane *lane, const char *words)
 	log_words(lane->conf.bus_conf->log, LOG_LEVEL_ERROR, "kafka_failed", "%s", words);
 	divert(lane, "Kafka failed");
 	land(lane);
+	if (why == -EMSGSIZE)
+		note_refusal(lane);
 	close_bus(lane);
 	lane->bus_written = lane->bus_base = 0;
 	lane->flight_count = 0;
 	lane->flight_bytes = 0;
 	lane->moved = false;
 	lane->has_held = false;
-	lane->reopen_ms = when_monotonic_ms() + REOPEN_MS;
+	lane->reopen_ms = when_monotonic_ms() + (why == -EMSGSIZE ? 0 : REOPEN_MS);
 	rc = spool_rewind(lane->spool, &err);
 	if (rc)
 		fail(lane, rc, err.text);
@@ -410,7 +455,7 @@ static void check_bus(struct lane *lane)
 	if (lane->dead || lane->is_log)
 		return;
 	if (rc && lane->spool) {
-		give_up(lane, bus_error_text(lane->bus));
+		give_up(lane, rc, bus_error_text(lane->bus));
 	} else if (rc) {
 		fail(lane, rc, bus_error_text(lane->bus));
 	} else if (!lane->bus && when_monotonic_ms() >= lane->reopen_ms) {
@@ -554,4 +599,9 @@ int64_t lane_spool_waiting(const struct lane *lane)
 int64_t lane_spool_bytes(const struct lane *lane)
 {
 	return lane->spool ? spool_bytes(lane->spool) : 0;
+}
+
+int64_t lane_refused(const struct lane *lane)
+{
+	return lane->refused_count;
 }

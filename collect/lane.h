@@ -11,7 +11,12 @@
  * A lane begins SPOOLING, so that it can begin while Kafka is away. What was moved to the spool is
  * still in librdkafka's queue as well; the drain begins when that queue is empty, behind what
  * came from there: so only a crash makes Kafka have something twice (enrich drops that by message
- * id). Records are numbered 1, 2, .. whichever way they go.
+ * id).
+ *
+ * A record that Kafka refuses for good (too large for it, mostly) is found by sending what was on the
+ * way one by one, goes to a log beside the spool (spool.h), and the rest goes on.
+ *
+ * Records are numbered 1, 2, .. whichever way they go.
  */
 // SPDX-License-Identifier: Apache-2.0
 #ifndef COLLECT_LANE_H
@@ -62,5 +67,7 @@ MUST_CHECK int lane_wait(struct lane *lane, int timeout_ms);
 /* Of the spool: records that wait, bytes on disk; 0 without one. */
 int64_t lane_spool_waiting(const struct lane *lane);
 int64_t lane_spool_bytes(const struct lane *lane);
+/* Records that Kafka refused, and that were put aside, since lane_open. */
+int64_t lane_refused(const struct lane *lane);
 
 #endif

@@ -32,7 +32,7 @@ enum receive_count {
 	COUNT_EVENTS_IN, COUNT_EVENTS_OUT, COUNT_EVENTS_BAD, COUNT_EVENTS_FILTERED,
 	COUNT_EVENTS_PENDING, COUNT_REQUESTS, COUNT_2XX, COUNT_4XX, COUNT_429, COUNT_503,
 	COUNT_UNKNOWN_KEYS, COUNT_DISCARDED, COUNT_CONNECTIONS, COUNT_SPOOL_EVENTS,
-	COUNT_SPOOL_BYTES, COUNTS
+	COUNT_SPOOL_BYTES, COUNT_SPOOL_REFUSED, COUNTS
 };
 
 struct receive {
@@ -108,6 +108,8 @@ static void add_counts(struct receive *receive, struct metric_set *set)
 		  "records in the spool, not in Kafka yet" },
 		{ COUNT_SPOOL_BYTES, METRIC_GAUGE, "millrace_collect_spool_bytes", "",
 		  "size of the spool on disk" },
+		{ COUNT_SPOOL_REFUSED, METRIC_COUNTER, "millrace_collect_spool_refused_total", "",
+		  "records that Kafka refused for good, put aside beside the spool" },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
@@ -186,8 +188,8 @@ void receive_answer(void *ctx, const struct commit_answer *answer, const char *u
 	if (unsafe) {
 		refuse(&visit, 503, RETRY_503, "unavailable", unsafe);
 	} else if (answer->status != 200) {
-		refuse(&visit, answer->status, 0, answer->status == 413 ? "too_large"
-			: "malformed", "the body was refused as a whole and is kept in bad");
+		refuse(&visit, answer->status, 0, answer->reason,
+		       answer->words ? answer->words : "the body is kept in bad");
 	} else if (answer->rejected == 0) {
 		respond(receive, answer->request, 200, answer->echo_origin, 0,
 			SLICE("{\"success\":true}"));
@@ -197,6 +199,7 @@ void receive_answer(void *ctx, const struct commit_answer *answer, const char *u
 		respond(receive, answer->request, 200, answer->echo_origin, 0,
 			(struct slice){ text, (size_t)n });
 	}
+	free(answer->words);
 }
 
 /* --- events --- */
@@ -227,15 +230,16 @@ static void too_many(struct visit *visit, int seconds)
 }
 
 /* Whether commit took it; else it is answered. */
-static void hand_over(struct visit *visit, int status, size_t rejected)
+static void hand_over(struct visit *visit, struct commit_answer answer)
 {
-	const struct commit_answer answer = {
-		.request = visit->request, .status = status, .rejected = rejected,
-		.echo_origin = visit->echo_origin,
-	};
 	struct receive *receive = visit->receive;
-	int rc = commit_parcel(receive->commit, &receive->parcel, &answer);
+	int rc;
 
+	answer.request = visit->request;
+	answer.echo_origin = visit->echo_origin;
+	rc = commit_parcel(receive->commit, &receive->parcel, &answer);
+	if (rc)
+		free(answer.words);
 	if (rc == -EAGAIN)
 		too_many(visit, RETRY_429);
 	else if (rc)
@@ -270,7 +274,8 @@ static void refuse_body(struct visit *visit, int status, const char *reason,
 		refuse(visit, 503, RETRY_503, "unavailable", "no memory");
 		return;
 	}
-	hand_over(visit, status, 1);
+	hand_over(visit, (struct commit_answer){ .status = status, .rejected = 1, .reason = reason,
+						 .words = strdup(err->text) });
 }
 
 /* false: answered. */
@@ -415,7 +420,8 @@ static void read_events(struct visit *visit, struct slice query_key)
 		return;
 	}
 	if (check_sources(visit))
-		hand_over(visit, 200, job->rejected);
+		hand_over(visit, (struct commit_answer){ .status = 200,
+							 .rejected = job->rejected });
 }
 
 static void receive_events(struct visit *visit)
@@ -564,6 +570,7 @@ void receive_measure(struct receive *receive, const struct httpd *httpd)
 	metric_set_value(counts[COUNT_CONNECTIONS], httpd_counts(httpd).connections);
 	metric_set_value(counts[COUNT_SPOOL_EVENTS], commit_spool_waiting(receive->commit));
 	metric_set_value(counts[COUNT_SPOOL_BYTES], commit_spool_bytes(receive->commit));
+	metric_set_value(counts[COUNT_SPOOL_REFUSED], commit_spool_refused(receive->commit));
 }
 
 int receive_open(struct receive **receivep, const struct receive_conf *conf, struct err *err)

@@ -16,11 +16,13 @@
 #define SEGMENT_BYTES ((int64_t)16 << 20)       /* small, so that delivered ones go soon */
 #define SEGMENTS_MIN  4         /* the last one stays: in a small spool it must not be all */
 #define SEGMENTS_MAX  65536
+#define REFUSE_MS     5000
 
 struct spool {
 	struct spool_conf conf;
 	struct bus_conf bus_conf;
 	struct bus *writer, *reader;
+	struct bus *refused;            /* NULL: none yet */
 	char url[PATH_SIZE], partition_path[PATH_SIZE], position_path[PATH_SIZE];
 	int64_t base;                   /* offset of the writer's seq 1 */
 	uint64_t written;
@@ -236,12 +238,16 @@ void spool_close(struct spool *spool)
 		spool_tidy(spool);
 	bus_close(spool->reader);
 	bus_close(spool->writer);
+	bus_close(spool->refused);
 	free(spool);
 }
 
+/* The last segment stays until the next write, also when all in it is delivered, and in a small spool
+ * it may be larger than all that is allowed. */
 bool spool_is_full(const struct spool *spool)
 {
-	return spool->bytes + spool->bytes_since >= spool->conf.bytes_max;
+	return !spool_is_empty(spool) &&
+	       spool->bytes + spool->bytes_since >= spool->conf.bytes_max;
 }
 
 int spool_write(struct spool *spool, struct slice value, uint64_t *seq)
@@ -318,6 +324,22 @@ void spool_delivered(struct spool *spool, int64_t offset)
 {
 	if (offset > spool->delivered)
 		spool->delivered = offset;
+}
+
+int spool_refuse(struct spool *spool, struct slice value, struct err *err)
+{
+	char url[PATH_SIZE + 16];
+	uint64_t seq;
+	int rc = 0;
+
+	snprintf(url, sizeof(url), "%s-refused", spool->url);
+	if (!spool->refused)
+		rc = bus_open(&spool->refused, url, BUS_WRITE, &spool->bus_conf, err);
+	if (!rc)
+		rc = bus_write(spool->refused, 0, (struct slice){ "", 0 }, value, &seq);
+	if (!rc)
+		rc = bus_flush(spool->refused, REFUSE_MS);
+	return rc ? err_set(err, rc, "%s: %s", url, strerror(-rc)) : 0;
 }
 
 int spool_rewind(struct spool *spool, struct err *err)

@@ -4,6 +4,7 @@
  *
  *      DIR/TOPIC/0/BASE.avro    a log like any other: checksums, group commit, repair of the tail
  *      DIR/TOPIC.position      text: the offset before which all is delivered
+ *      DIR/TOPIC-refused/      a log, too: what the broker refuses for good, until somebody looks
  *
  * The position is written by tmp, fsync, rename, and only then are segments below it removed: a
  * crash repeats deliveries (enrich drops repeated message ids) and loses none. Records that a
@@ -49,6 +50,8 @@ int64_t spool_end(const struct spool *spool);
 MUST_CHECK int spool_next(struct spool *spool, struct bus_record *record, struct err *err);
 /* All before offset is delivered (never falls). */
 void spool_delivered(struct spool *spool, int64_t offset);
+/* Puts a record aside for good, durably; then it counts as delivered like any other. */
+MUST_CHECK int spool_refuse(struct spool *spool, struct slice value, struct err *err);
 /* What was given out and not delivered is given out again. */
 MUST_CHECK int spool_rewind(struct spool *spool, struct err *err);
 /* Every record written is delivered. */

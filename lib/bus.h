@@ -128,7 +128,8 @@ MUST_CHECK int bus_flush(struct bus *bus, int timeout_ms);
 int bus_event_fd(struct bus *bus);
 /* 0, or the -errno that stopped this handle; from then on nothing is accepted. A log that could
  * not be written (-ENOSPC disk full, -EIO) tries again by itself with a new segment: then the
- * error goes away, what was staged is still there, and the durable mark never lied. */
+ * error goes away, what was staged is still there, and the durable mark never lied. -EMSGSIZE: the
+ * broker refuses one of the records that are on the way, whatever is done. */
 int bus_error(struct bus *bus);
 const char *bus_error_text(struct bus *bus);
 

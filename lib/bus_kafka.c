@@ -96,6 +96,19 @@ int kafka_fail(struct kafka *k, int code, const char *format, ...)
 	return code;
 }
 
+int kafka_refuse(struct kafka *k, const char *format, ...)
+{
+	char words[200];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(words, sizeof(words), format, args);
+	va_end(args);
+	kafka_fail(k, -EMSGSIZE, "%s", words);
+	atomic_store(&k->error, -EMSGSIZE);
+	return -EMSGSIZE;
+}
+
 int kafka_fail_fatal(struct kafka *k)
 {
 	char words[200];

@@ -64,6 +64,9 @@ MUST_CHECK int kafka_await(struct kafka *k, int (*ask)(struct kafka *k, struct e
 
 /* The first error stays. Returns code. */
 int kafka_fail(struct kafka *k, int code, const char *format, ...) PRINTF_LIKE(3, 4);
+/* The broker refuses a record as it is, now and for ever: the error is -EMSGSIZE, also where the
+ * fatal error that follows from it was set first. */
+int kafka_refuse(struct kafka *k, const char *format, ...) PRINTF_LIKE(2, 3);
 /* The words that librdkafka has for its fatal error go to kafka_fail. */
 int kafka_fail_fatal(struct kafka *k);
 

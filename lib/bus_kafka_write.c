@@ -111,6 +111,17 @@ static int64_t cost(size_t key_len, size_t value_len)
 
 /* --- the thread --- */
 
+/* Another try, or another connection, would say the same again. A user's missing rights, a topic that
+ * is gone and the like can be mended, and are not of this kind. */
+static bool is_refusal(rd_kafka_resp_err_t code)
+{
+	return code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE ||
+	       code == RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE ||
+	       code == RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE ||
+	       code == RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP ||
+	       code == RD_KAFKA_RESP_ERR_INVALID_RECORD;
+}
+
 static void on_report(rd_kafka_t *rk, const rd_kafka_message_t *report, void *opaque)
 {
 	struct writer *w = opaque;
@@ -120,7 +131,11 @@ static void on_report(rd_kafka_t *rk, const rd_kafka_message_t *report, void *op
 
 	(void)rk;
 	if (report->err) {
-		if (report->err == RD_KAFKA_RESP_ERR__FATAL)
+		if (is_refusal(report->err))
+			kafka_refuse(&w->k, "%s/%d: a record of %zu bytes, or its batch, is "
+				     "refused: %s", w->k.topic, report->partition, report->len,
+				     rd_kafka_err2str(report->err));
+		else if (report->err == RD_KAFKA_RESP_ERR__FATAL)
 			kafka_fail_fatal(&w->k);
 		else
 			kafka_fail(&w->k, -EIO, "%s/%d: record of %zu bytes was not taken: %s",
@@ -192,7 +207,10 @@ static int produce(struct writer *w, const struct head *head, const char *bytes,
 		if (atomic_load(&w->k.error))
 			return 0;
 	}
-	if (code == RD_KAFKA_RESP_ERR__FATAL)
+	if (is_refusal(code))
+		kafka_refuse(&w->k, "%s/%d: record of %u bytes: %s", w->k.topic, partition,
+			     head->value_len, rd_kafka_err2str(code));
+	else if (code == RD_KAFKA_RESP_ERR__FATAL)
 		kafka_fail_fatal(&w->k);
 	else
 		kafka_fail(&w->k, -EIO, "%s/%d: record of %u bytes cannot be sent: %s", w->k.topic,
