@@ -400,6 +400,47 @@ bool column_may_have(const struct column_file *file, const struct message_key *k
 	return true;
 }
 
+static int hex_digit(char c)
+{
+	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+static bool parse_uuid(struct slice id, struct message_key *key)
+{
+	size_t at = 0;
+
+	if (id.len != 36)
+		return false;
+	for (size_t i = 0; i < 16; i++) {
+		int high, low;
+
+		if (at == 8 || at == 13 || at == 18 || at == 23)
+			if (id.ptr[at++] != '-')
+				return false;
+		high = hex_digit(id.ptr[at]);
+		low = hex_digit(id.ptr[at + 1]);
+		if (high < 0 || low < 0)
+			return false;
+		key->bytes[i] = (uint8_t)(high << 4 | low);
+		at += 2;
+	}
+	return true;
+}
+
+struct message_key message_key_of(struct slice id)
+{
+	struct message_key key = { { 0 } };
+	uint64_t hash;
+
+	if (parse_uuid(id, &key))
+		return key;
+	memset(&key, 0, sizeof(key));
+	memcpy(key.bytes, id.ptr, id.len < 8 ? id.len : 8);
+	hash = XXH3_64bits(id.ptr, id.len);
+	memcpy(key.bytes + 8, &hash, sizeof(hash));
+	return key;
+}
+
 /* Verifying */
 
 static int verify_rows(const struct opened *opened, struct err *err)

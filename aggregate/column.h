@@ -70,6 +70,8 @@ struct column_file {
 	uint32_t gone_count;
 };
 
+struct message_key message_key_of(struct slice id);
+
 /* Opens by path, or an image in memory, which the file owns from then on (also on failure).
  * -EBADMSG: words name the file, the section and the mend. */
 MUST_CHECK int column_open(struct column_file **filep, const char *path, struct err *err);

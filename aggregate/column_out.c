@@ -83,6 +83,9 @@ void column_out_begin(struct column_out *out, enum column_section section)
 void column_out_end(struct column_out *out, enum column_section section)
 {
 	out->foot.sum[section] = XXH3_64bits_digest(out->sum);
+	if (section == COLUMN_BLOOM)
+		out->foot.bloom_blocks =
+			(uint32_t)((out->at - out->foot.at[section]) / COLUMN_BLOOM_BLOCK);
 }
 
 bool column_out_is_sparse(struct slice name, uint32_t rows, uint32_t count, uint32_t values)
