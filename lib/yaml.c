@@ -71,6 +71,7 @@ static int read_scalar(struct yaml_file *file, struct yaml **nodep, struct err *
 	if (!node)
 		return -EBADMSG;
 	node->text = arena_copy(&file->arena, text).ptr;
+	node->is_quoted = file->event.data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
 	*nodep = node;
 	return node->text ? 0 : -ENOMEM;
 }

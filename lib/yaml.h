@@ -8,6 +8,7 @@
 #ifndef LIB_YAML_H
 #define LIB_YAML_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "lib/err.h"
@@ -23,6 +24,7 @@ struct yaml {
 	const char *key;                /* in a map: its key; else NULL */
 	const char *text;               /* of a scalar, NUL-terminated; an empty value is "" */
 	int line;                       /* from 1 */
+	bool is_quoted;                 /* a scalar in quotes, or a block: text, whatever it says */
 	const struct yaml *first;       /* children in order */
 	const struct yaml *next;        /* sibling */
 };
