@@ -35,7 +35,7 @@ $(BUILD)/lib.a: $(call objects,lib) $(BUILD)/obj/yyjson.o
 	@rm -f $@; ar rcs $@ $^
 $(BUILD)/obj/%.o: %.c Makefile | $(YYJSON)/yyjson.h
 	@mkdir -p $(@D); $(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
-$(BUILD)/obj/lib/schema_own.o: $(wildcard schemas/*.avsc schemas/history/*.avsc)
+$(BUILD)/obj/lib/schema_own.o $(BUILD)/obj/enrich/own_list.o: $(wildcard schemas/*.avsc schemas/history/*.avsc enrich/*.yaml)
 $(BUILD)/obj/yyjson.o: $(YYJSON)/yyjson.h
 	@mkdir -p $(@D); $(CC) $(OPT) -fno-sanitize=undefined -std=c99 -fPIE -c -o $@ $(YYJSON)/yyjson.c
 $(YYJSON)/yyjson.h:

@@ -3,9 +3,9 @@
  *      regexes.yaml --> three sections of rules --> pattern.h: the first that matches each
  *                                                     `--> names: groups, or replacements with $1
  *
-' * What uap-core's specification says, whole: its own 31,105 test cases pass
- * (tests/enrich_agent_match_test.c). Text is bytes, UTF-8 or not. Of a user agent over AGENT_LEN_MAX
- * only so much is looked at: real ones have 100 to 300 bytes.
+ * What uap-core's specification says, whole: its own 31,105 test cases pass
+ * (tests/enrich_agent_match_test.c). Text is bytes, UTF-8 or not. Of a user agent over
+ * AGENT_LEN_MAX only so much is looked at: real ones have 100 to 300 bytes.
  */
 // SPDX-License-Identifier: Apache-2.0
 #ifndef ENRICH_AGENT_MATCH_H

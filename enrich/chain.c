@@ -16,6 +16,10 @@ static const struct step_kind *const kinds[] = {
 	&step_page,
 	&step_referrer,
 	&step_campaign,
+	&step_agent,
+	&step_bot,
+	&step_geo,
+	&step_asn,
 	&step_json,
 	&step_privacy,
 	&step_suppress,
@@ -30,6 +34,10 @@ static const char *const defaults[] = {
 	"page",
 	"referrer",             /* needs the page's host */
 	"campaign",             /* needs the page's query */
+	"agent",
+	"bot",                  /* needs the agent's device */
+	"geo",
+	"asn",
 	"json",
 };
 

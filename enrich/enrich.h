@@ -33,6 +33,11 @@ struct enrich_conf {
 	int64_t open_ms;
 	struct opt_list kafka;
 	struct opt_list steps;
+	/* Data files of steps that have no settings of their own; NULL, none: the usual places. */
+	const char *ua_regexes, *suffixes;
+	struct opt_list geoip, asn, referrers, bot_lists, internal_domains;
+	const char *bots;               /* mark, drop, divert; NULL: mark */
+	bool use_cache;
 };
 
 extern const struct opt_program enrich_program;

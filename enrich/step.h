@@ -52,7 +52,10 @@
 	X(IP, "ip") \
 	X(USER_AGENT, "userAgent") \
 	X(GROUP_ID, "groupId") \
-	X(TRAITS, "traits")
+	X(TRAITS, "traits") \
+	X(USER_AGENT_DATA, "userAgentData") \
+	X(OS, "os") \
+	X(DEVICE, "device")
 
 /* Of context.page, and of properties in page and screen calls. */
 #define STEP_PAGE_KEYS(X) \
@@ -168,6 +171,10 @@ extern const struct step_kind step_context;
 extern const struct step_kind step_page;
 extern const struct step_kind step_referrer;
 extern const struct step_kind step_campaign;
+extern const struct step_kind step_agent;
+extern const struct step_kind step_bot;
+extern const struct step_kind step_geo;
+extern const struct step_kind step_asn;
 extern const struct step_kind step_json;
 extern const struct step_kind step_privacy;
 extern const struct step_kind step_suppress;

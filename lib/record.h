@@ -43,16 +43,21 @@
 	X(GEO_COUNTRY, "geo.country") \
 	X(GEO_REGION, "geo.region") \
 	X(GEO_CITY, "geo.city") \
+	X(GEO_DISTRICT, "geo.district") \
 	X(GEO_LAT, "geo.lat") \
 	X(GEO_LON, "geo.lon") \
 	X(GEO_ASN, "geo.asn") \
 	X(GEO_AS_ORG, "geo.as_org") \
+	X(GEO_SCOPE, "geo.scope") \
 	X(AGENT_BROWSER, "agent.browser") \
 	X(AGENT_VERSION, "agent.version") \
 	X(AGENT_OS, "agent.os") \
 	X(AGENT_OS_VERSION, "agent.os_version") \
 	X(AGENT_DEVICE, "agent.device") \
+	X(AGENT_BRAND, "agent.brand") \
+	X(AGENT_MODEL, "agent.model") \
 	X(AGENT_BOT, "agent.bot") \
+	X(AGENT_BOT_CATEGORY, "agent.bot_category") \
 	X(PAGE_URL, "page.url") \
 	X(PAGE_HOST, "page.host") \
 	X(PAGE_PATH, "page.path") \
@@ -69,6 +74,7 @@
 	X(REFERRER_MEDIUM, "referrer.medium") \
 	X(REFERRER_SOURCE, "referrer.source") \
 	X(REFERRER_TERM, "referrer.term") \
+	X(REFERRER_DOMAIN, "referrer.domain") \
 	X(LIBRARY_NAME, "library.name") \
 	X(LIBRARY_VERSION, "library.version") \
 	X(LOCALE, "locale") \

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "enrich/ip.h"
+
+#include <arpa/inet.h>
+
+/* inet_pton takes 200 ns for these, which is a fifth of the whole lookup. */
+static bool parse_v4(struct slice text, uint32_t *v4)
+{
+	const char *at = text.ptr, *end = text.ptr + text.len;
+
+	*v4 = 0;
+	for (int i = 0; i < 4; i++) {
+		unsigned part = 0;
+		const char *from = at;
+
+		while (at < end && *at >= '0' && *at <= '9' && at - from < 3)
+			part = part * 10 + (unsigned)(*at++ - '0');
+		if (at == from || part > 255 || (*from == '0' && at - from > 1))
+			return false;
+		*v4 = *v4 << 8 | part;
+		if (i < 3 && (at == end || *at++ != '.'))
+			return false;
+	}
+	return at == end;
+}
+
+static uint64_t load_be64(const uint8_t *bytes)
+{
+	uint64_t value = 0;
+
+	for (int i = 0; i < 8; i++)
+		value = value << 8 | bytes[i];
+	return value;
+}
+
+bool ip_parse(struct slice text, struct ip *ip)
+{
+	char copy[INET6_ADDRSTRLEN];
+	struct in6_addr address;
+
+	*ip = (struct ip){ .is_v6 = false };
+	if (text.len == 0 || text.len >= sizeof(copy))
+		return false;
+	if (!memchr(text.ptr, ':', text.len))
+		return parse_v4(text, &ip->v4);
+	if (memchr(text.ptr, '\0', text.len))
+		return false;
+	memcpy(copy, text.ptr, text.len);
+	copy[text.len] = '\0';
+	if (inet_pton(AF_INET6, copy, &address) != 1)
+		return false;
+	ip->high = load_be64(address.s6_addr);
+	ip->low = load_be64(address.s6_addr + 8);
+	ip->is_v6 = ip->high != 0 || ip->low >> 32 != 0xffff;
+	if (!ip->is_v6)
+		ip->v4 = (uint32_t)ip->low;
+	return true;
+}
+
+static const char *scope_v4(uint32_t v4)
+{
+	static const struct {
+		uint32_t first;
+		int bits;
+		const char *scope;
+	} nets[] = {
+		{ 0x00000000, 8, "unspecified" },       /* 0.0.0.0/8 */
+		{ 0x0a000000, 8, "private" },           /* 10.0.0.0/8 */
+		{ 0x64400000, 10, "shared" },           /* 100.64.0.0/10 */
+		{ 0x7f000000, 8, "loopback" },          /* 127.0.0.0/8 */
+		{ 0xa9fe0000, 16, "link_local" },       /* 169.254.0.0/16 */
+		{ 0xac100000, 12, "private" },          /* 172.16.0.0/12 */
+		{ 0xc0000000, 24, "reserved" },         /* 192.0.0.0/24 */
+		{ 0xc0000200, 24, "documentation" },    /* 192.0.2.0/24 */
+		{ 0xc0a80000, 16, "private" },          /* 192.168.0.0/16 */
+		{ 0xc6120000, 15, "benchmark" },        /* 198.18.0.0/15 */
+		{ 0xc6336400, 24, "documentation" },    /* 198.51.100.0/24 */
+		{ 0xcb007100, 24, "documentation" },    /* 203.0.113.0/24 */
+		{ 0xe0000000, 4, "multicast" },         /* 224.0.0.0/4 */
+		{ 0xf0000000, 4, "reserved" },          /* 240.0.0.0/4 */
+	};
+
+	for (size_t i = 0; i < sizeof(nets) / sizeof(nets[0]); i++) {
+		if ((v4 ^ nets[i].first) >> (32 - nets[i].bits) == 0)
+			return nets[i].scope;
+	}
+	return NULL;
+}
+
+static const char *scope_v6(const struct ip *ip)
+{
+	static const struct {
+		uint64_t first;
+		int bits;
+		const char *scope;
+	} nets[] = {
+		{ 0x0100000000000000, 64, "reserved" },         /* 100::/64 */
+		{ 0x2001000200000000, 48, "benchmark" },        /* 2001:2::/48 */
+		{ 0x20010db800000000, 32, "documentation" },    /* 2001:db8::/32 */
+		{ 0x3fff000000000000, 20, "documentation" },    /* 3fff::/20 */
+		{ 0xfc00000000000000, 7, "private" },           /* fc00::/7 */
+		{ 0xfe80000000000000, 10, "link_local" },       /* fe80::/10 */
+		{ 0xff00000000000000, 8, "multicast" },         /* ff00::/8 */
+	};
+
+	if (ip->high == 0 && ip->low <= 1)
+		return ip->low ? "loopback" : "unspecified";
+	for (size_t i = 0; i < sizeof(nets) / sizeof(nets[0]); i++) {
+		if ((ip->high ^ nets[i].first) >> (64 - nets[i].bits) == 0)
+			return nets[i].scope;
+	}
+	return NULL;
+}
+
+const char *ip_scope(const struct ip *ip)
+{
+	return ip->is_v6 ? scope_v6(ip) : scope_v4(ip->v4);
+}
