@@ -25,6 +25,7 @@ EMBED(counted, "counted");
  * directory. */
 EMBED(collected_1, "history/collected-1");
 EMBED(enriched_1, "history/enriched-1");
+EMBED(enriched_2, "history/enriched-2");
 EMBED(bad_1, "history/bad-1");
 EMBED(counted_1, "history/counted-1");
 
@@ -66,6 +67,7 @@ int schema_old(const char *name, int index, struct schema **schemap)
 		struct slice text;
 	} old[] = {
 		OLD("millrace.Collected", collected_1), OLD("millrace.Enriched", enriched_1),
+		OLD("millrace.Enriched", enriched_2),
 		OLD("millrace.Bad", bad_1), OLD("millrace.Counted", counted_1),
 	};
 
