@@ -24,6 +24,7 @@ static const struct step_kind *const kinds[] = {
 	&step_privacy,
 	&step_suppress,
 	&step_plan,
+	&step_exec,
 };
 
 /* Where the settings have no list. A step without its data file is left out by its open. */
@@ -49,6 +50,7 @@ struct link {
 	struct condition *condition;    /* NULL: always */
 	void *conf;                     /* owned; what state was made of */
 	struct opt_set *set;            /* owns what conf points to */
+	int asks;                       /* number among the steps that ask */
 };
 
 struct chain {
@@ -58,6 +60,7 @@ struct chain {
 	struct stat changed;            /* of the file that changed, when last looked at */
 	struct stat refused;            /* of one that was no good */
 	int changed_at;                 /* its index; -1: none */
+	int ask_count;
 };
 
 static const struct step_kind *find_kind(const char *name)
@@ -132,10 +135,12 @@ static int chain_add(struct chain *chain, const struct enrich_conf *flags, const
 	if (!link->kind)
 		return unknown_kind(where, name, err);
 	rc = link_open(chain, link, flags, settings, path, where, err);
-	if (rc == 0)
+	if (rc == 0) {
 		chain->count++;
-	else
+		link->asks = link->kind->answer ? chain->ask_count++ : -1;
+	} else {
 		link_close(link);
+	}
 	return rc == STEP_RESULT_UNUSED ? 0 : rc;
 }
 
@@ -305,11 +310,42 @@ int chain_apply(struct chain *chain, struct step_event *event)
 
 		if (link->condition && !condition_holds(link->condition, event))
 			continue;
+		if (link->kind->answer)
+			event->asked = link->asks;
 		rc = link->kind->apply(link->state, event);
 		if (rc != STEP_RESULT_NEXT)
 			return rc;
 	}
 	return 0;
+}
+
+int chain_ask_count(const struct chain *chain)
+{
+	return chain->ask_count;
+}
+
+static struct link *asker(struct chain *chain, int number)
+{
+	int i = 0;
+
+	while (chain->links[i].asks != number || !chain->links[i].kind->answer)
+		i++;
+	return &chain->links[i];
+}
+
+void chain_question(struct chain *chain, const struct step_event *event, struct buf *line)
+{
+	struct link *link = asker(chain, event->asked);
+
+	link->kind->question(link->state, event, line);
+}
+
+int chain_answer(struct chain *chain, int number, const struct step_stop *stop,
+		 struct step_question *questions, size_t count, struct arena *arena)
+{
+	struct link *link = asker(chain, number);
+
+	return link->kind->answer(link->state, stop, questions, count, arena);
 }
 
 void chain_hash(const struct chain *chain, struct buf *text)

@@ -32,6 +32,12 @@ void chain_close(struct chain *chain);
 int chain_count(const struct chain *chain);
 /* As step_kind.apply; runs all steps whose condition holds. */
 MUST_CHECK int chain_apply(struct chain *chain, struct step_event *event);
+/* Steps that ask (step.h): how many; what the event's asks, after STEP_RESULT_ASK; all answers for
+ * one of them, see step_kind.answer. */
+int chain_ask_count(const struct chain *chain);
+void chain_question(struct chain *chain, const struct step_event *event, struct buf *line);
+MUST_CHECK int chain_answer(struct chain *chain, int number, const struct step_stop *stop,
+			    struct step_question *questions, size_t count, struct arena *arena);
 /* All that the answers depend on, as lines. */
 void chain_hash(const struct chain *chain, struct buf *text);
 /* Names of the steps, "ids time ..". */

@@ -8,6 +8,7 @@
 
 #include "enrich/chain.h"
 #include "enrich/dedup.h"
+#include "enrich/hold.h"
 #include "enrich/resume.h"
 #include "lib/when.h"
 
@@ -51,6 +52,8 @@ struct enrich {
 	struct value out[ENRICHED_COUNT];
 	struct partition partitions[BUS_PARTITIONS_MAX];
 	int partition_count;            /* 1 + the highest used */
+	struct hold *hold;              /* records that wait for a step that asks */
+	struct filter *filter;          /* since begin; NULL: none runs */
 	uint64_t bads;
 	uint64_t markers;
 	int64_t looked_ms;
@@ -113,6 +116,8 @@ int enrich_open(struct enrich **enrichp, const struct enrich_conf *conf, const c
 	rc = load(enrich, err);
 	if (rc == 0)
 		rc = json_open(&enrich->json, err);
+	if (rc == 0)
+		rc = hold_open(&enrich->hold, err);
 	if (rc < 0) {
 		enrich_close(enrich);
 		return rc;
@@ -129,6 +134,7 @@ void enrich_close(struct enrich *enrich)
 		dedup_close(enrich->partitions[p].dedup);
 	chain_close(enrich->chain);
 	step_event_close(&enrich->event);
+	hold_close(enrich->hold);
 	json_close(enrich->json);
 	arena_close(&enrich->arena);
 	buf_close(&enrich->text);
@@ -261,8 +267,8 @@ static int run_steps(struct enrich *enrich, struct slice *datum, struct enrich_b
 	return 0;
 }
 
-int enrich_record(struct enrich *enrich, const struct value *in, int32_t partition, int64_t offset,
-		  struct slice *datum, struct enrich_bad *bad)
+static int record_once(struct enrich *enrich, const struct value *in, int32_t partition,
+		       int64_t offset, struct slice *datum, struct enrich_bad *bad)
 {
 	struct err words = { "" };
 	int rc;
@@ -277,6 +283,63 @@ int enrich_record(struct enrich *enrich, const struct value *in, int32_t partiti
 	if (rc == -EBADMSG && bad->words == words.text)
 		bad->words = arena_copy(&enrich->arena, slice_from(words.text)).ptr;
 	return rc == -EBADMSG && !bad->words ? -ENOMEM : rc;
+}
+
+static void set_answers(struct enrich *enrich, const struct step_answer *answers, int count)
+{
+	enrich->event.answers = answers;
+	enrich->event.answer_count = count;
+}
+
+static bool stop_is_due(void *ctx)
+{
+	const struct enrich *enrich = ctx;
+
+	return enrich->filter && filter_is_stopping(enrich->filter);
+}
+
+/* All steps over a held record, for hold_ask. */
+static int run_held(void *ctx, const struct bus_record *record, const struct step_answer *answers,
+		    int count)
+{
+	struct enrich *enrich = ctx;
+	struct enrich_bad bad;
+	struct slice datum;
+
+	set_answers(enrich, answers, count);
+	return record_once(enrich, record->fields, record->partition, record->offset, &datum, &bad);
+}
+
+static int ask_held(struct enrich *enrich)
+{
+	const struct step_stop stop = { stop_is_due, enrich, enrich->out_conf->log };
+
+	return hold_ask(enrich->hold, enrich->chain, &enrich->event, &stop, run_held, enrich);
+}
+
+int enrich_record(struct enrich *enrich, const struct value *in, int32_t partition, int64_t offset,
+		  struct slice *datum, struct enrich_bad *bad)
+{
+	const struct bus_record record = { .partition = partition, .offset = offset, .count = 1,
+					   .raw = { "", 0 }, .fields = in };
+	const struct step_answer *answers;
+	int asks = chain_ask_count(enrich->chain), rc;
+
+	set_answers(enrich, NULL, 0);
+	rc = record_once(enrich, in, partition, offset, datum, bad);
+	if (rc != STEP_RESULT_ASK)
+		return rc;
+	hold_reset(enrich->hold);
+	rc = hold_add(enrich->hold, &record, asks);
+	if (rc == 0)
+		rc = ask_held(enrich);
+	if (rc < 0)
+		return rc;
+	hold_at(enrich->hold, 0, &answers);
+	set_answers(enrich, answers, asks);
+	rc = record_once(enrich, in, partition, offset, datum, bad);
+	set_answers(enrich, NULL, 0);
+	return rc;
 }
 
 static struct slice key_of(const struct value *out)
@@ -301,9 +364,10 @@ static void drop(struct enrich *enrich, struct partition *partition,
 	partition->drop_bad = true;
 }
 
-static int step(void *ctx, struct filter *filter, const struct bus_record *record, struct err *err)
+/* What becomes of a record; event->answers are set. */
+static int take(struct enrich *enrich, struct filter *filter, const struct bus_record *record,
+		struct err *err)
 {
-	struct enrich *enrich = ctx;
 	struct partition *partition = &enrich->partitions[record->partition];
 	int64_t received = record->fields[COLLECTED_RECEIVED_AT].num;
 	struct enrich_bad bad = { "", "", "" };
@@ -350,6 +414,44 @@ static int step(void *ctx, struct filter *filter, const struct bus_record *recor
 	partition->dropped = 0;
 	partition->drop_bad = false;
 	return FILTER_OUT;
+}
+
+/* All that is held is asked for, and taken in order. */
+static int settle_held(struct enrich *enrich, struct filter *filter, struct err *err)
+{
+	size_t count = hold_count(enrich->hold);
+	int rc = count ? ask_held(enrich) : 0;
+
+	if (rc < 0)
+		return err_set(err, rc, "%s", rc == -EINTR ? "stopped while the command of a step "
+			       "does not work; nothing is lost" : strerror(-rc));
+	for (size_t i = 0; i < count; i++) {
+		const struct step_answer *answers;
+		const struct bus_record *record = hold_at(enrich->hold, i, &answers);
+
+		set_answers(enrich, answers, chain_ask_count(enrich->chain));
+		rc = take(enrich, filter, record, err);
+		set_answers(enrich, NULL, 0);
+		if (rc < 0)
+			return rc;
+		filter_settle(filter, (enum filter_fate)rc, (uint64_t)record->count);
+	}
+	hold_reset(enrich->hold);
+	return 0;
+}
+
+static int step(void *ctx, struct filter *filter, const struct bus_record *record, struct err *err)
+{
+	struct enrich *enrich = ctx;
+	int asks = chain_ask_count(enrich->chain), rc = 0;
+
+	if (asks == 0)
+		return take(enrich, filter, record, err);
+	if (hold_is_full(enrich->hold))
+		rc = settle_held(enrich, filter, err);
+	if (rc == 0)
+		rc = hold_add(enrich->hold, record, asks);
+	return rc < 0 ? err_set(err, rc, "no memory") : FILTER_PENDING;
 }
 
 static void undecodable(void *ctx, const struct bus_record *record)
@@ -457,7 +559,11 @@ static int commit(void *ctx, struct filter *filter, bool idle, struct err *err)
 {
 	struct enrich *enrich = ctx;
 	int64_t ids = 0, bytes = 0;
+	int rc;
 
+	rc = settle_held(enrich, filter, err);
+	if (rc < 0)
+		return rc;
 	reload_if_stale(enrich);
 	for (int p = 0; p < enrich->partition_count; p++) {
 		struct partition *partition = &enrich->partitions[p];
@@ -467,8 +573,7 @@ static int commit(void *ctx, struct filter *filter, bool idle, struct err *err)
 		ids += dedup_count(partition->dedup);
 		bytes += dedup_bytes(partition->dedup);
 		if (marker_is_due(enrich, partition, idle, filter_is_ending(filter))) {
-			int rc = write_marker(enrich, filter, p);
-
+			rc = write_marker(enrich, filter, p);
 			if (rc < 0)
 				return err_set(err, rc, "marker: %s", strerror(-rc));
 		}
@@ -486,6 +591,7 @@ static int begin(void *ctx, struct filter *filter, struct err *err)
 	struct metric_set *set = filter_metrics(filter);
 
 	(void)err;
+	enrich->filter = filter;
 	enrich->metric_ids = metric_add(set, METRIC_GAUGE, "millrace_enrich_dedup_ids", "",
 					"Message ids held to know duplicates.");
 	enrich->metric_bytes = metric_add(set, METRIC_GAUGE, "millrace_enrich_dedup_bytes", "",

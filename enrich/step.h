@@ -22,6 +22,7 @@
 #include "enrich/url.h"
 #include "lib/datum.h"
 #include "lib/json.h"
+#include "lib/log.h"
 #include "lib/opt.h"
 #include "lib/record.h"
 
@@ -102,6 +103,8 @@ struct leaf_tree {
 	struct json_reader *reader;     /* for texts that are not of the body; owned */
 };
 
+struct step_answer;
+
 struct step_event {
 	const struct value *in;                 /* COLLECTED_COUNT leaves */
 	struct value *out;                      /* ENRICHED_COUNT leaves */
@@ -114,6 +117,9 @@ struct step_event {
 	struct url url;                         /* of the page; set by step_page, else empty */
 	struct json_reader *json;               /* that parsed the body */
 	struct leaf_tree trees[LEAF_COUNT];     /* of JSON leaves; see leaf.h */
+	const struct step_answer *answers;      /* of the steps that ask, in their order */
+	int answer_count;
+	int asked;                              /* which one of them is at it */
 	struct arena *arena;
 	struct buf *text;                       /* JSON text; emptied for each event */
 	struct buf scratch;                     /* anybody's, until the step returns */
@@ -146,6 +152,28 @@ enum step_result {
 	STEP_RESULT_NEXT = 0,
 	STEP_RESULT_UNUSED = 1,         /* open: there is nothing to do (no data file given) */
 	STEP_RESULT_DROP = 1,           /* apply: the event is dropped, counted as filtered */
+	STEP_RESULT_ASK = 2,            /* apply: it needs an answer that is not there yet */
+};
+
+/* A step that is cheaper for many events at once (exec) asks: apply returns STEP_RESULT_ASK, the
+ * event is held, its question is put, and when a batch of them has been answered the event goes
+ * through all steps again, from the first on, with the answers that it has got so far. */
+struct step_answer {
+	enum { STEP_ANSWER_NONE, STEP_ANSWER_LINE, STEP_ANSWER_BAD } kind;
+	struct slice text;              /* the line; or why it is bad, with NUL */
+};
+
+struct step_question {
+	int64_t partition, offset;      /* src of the event */
+	struct slice line;
+	struct step_answer *answer;     /* to be filled; texts go to the arena */
+};
+
+/* A wait may take long. */
+struct step_stop {
+	bool (*is_due)(void *ctx);
+	void *ctx;
+	const struct log *log;
 };
 
 struct step_kind {
@@ -163,6 +191,11 @@ struct step_kind {
 	/* 0; STEP_RESULT_DROP; -EBADMSG: the event is bad and event->bad says why; -ENOMEM. */
 	int (*apply)(void *state, struct step_event *event);
 	void (*hash)(const void *state, struct buf *text);      /* appends lines; may be NULL */
+	/* Of a step that asks; else NULL. question appends a line without its end. */
+	void (*question)(void *state, const struct step_event *event, struct buf *line);
+	/* 0; -EINTR: stop was due; -ENOMEM. */
+	int (*answer)(void *state, const struct step_stop *stop, struct step_question *questions,
+		      size_t count, struct arena *arena);
 };
 
 extern const struct step_kind step_ids;
@@ -179,6 +212,7 @@ extern const struct step_kind step_json;
 extern const struct step_kind step_privacy;
 extern const struct step_kind step_suppress;
 extern const struct step_kind step_plan;
+extern const struct step_kind step_exec;
 
 /* -1: there is no such type. */
 int step_type_of(struct slice name);

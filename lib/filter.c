@@ -528,6 +528,12 @@ bool filter_is_ending(const struct filter *f)
 	return f->ending;
 }
 
+bool filter_is_stopping(struct filter *f)
+{
+	signals_poll(f);
+	return f->stopping;
+}
+
 static void metrics_register(struct filter *f)
 {
 	static const struct {

@@ -92,6 +92,9 @@ struct metric_set *filter_metrics(struct filter *filter);
 /* In commit: this is the last one, after a signal or the end of the input. */
 bool filter_is_ending(const struct filter *filter);
 
+/* From a step that waits for something of its own: has a signal told to stop? */
+bool filter_is_stopping(struct filter *filter);
+
 /* main()'s other hand: the last log line (ledger was logged by filter_run) and the exit status. */
 int filter_exit(const struct log *log, int rc, const struct err *err);
 
