@@ -33,7 +33,7 @@ static const struct {
 	{ "funnel", measure_funnel, "steps", false },
 	{ "retention", measure_retention, "cohorts", false },
 	{ "lifecycle", measure_lifecycle, "series", false },
-	{ "stickiness", measure_stickiness, "series", false },
+	{ "stickiness", measure_stickiness, "intervals", false },
 	{ "sessions", measure_sessions, "series", false },
 	{ "paths", measure_paths, "steps", false },
 	{ "names", measure_names, "", true },

@@ -44,6 +44,7 @@ static void put_label(yyjson_val *series, struct buf *out)
 	yyjson_val *part;
 
 	buf_append_slice(&label, json_text(series, "event"));
+	buf_append_slice(&label, json_text(series, "name"));
 	yyjson_arr_foreach(json_get(series, "segment"), i, count, part) {
 		buf_append_text(&label, i ? " / " : ": ");
 		buf_append_slice(&label, json_string(part));
@@ -69,6 +70,20 @@ static void put_trend(yyjson_val *root, struct buf *out)
 			buf_append_char(out, ',');
 			put_value(yyjson_arr_get(json_get(line, "values"), b), out);
 		}
+		buf_append_text(out, "\r\n");
+	}
+}
+
+/* Stickiness: users by how many intervals they came in. */
+static void put_intervals(yyjson_val *root, struct buf *out)
+{
+	yyjson_val *intervals = json_get(root, "intervals"), *values = json_get(root, "values");
+
+	buf_append_text(out, "intervals,users\r\n");
+	for (size_t i = 0; i < yyjson_arr_size(intervals); i++) {
+		put_value(yyjson_arr_get(intervals, i), out);
+		buf_append_char(out, ',');
+		put_value(yyjson_arr_get(values, i), out);
 		buf_append_text(out, "\r\n");
 	}
 }
@@ -161,8 +176,10 @@ static void put_list(yyjson_val *list, struct buf *out)
 
 void answer_csv(yyjson_val *root, const char *list, struct buf *out)
 {
-	if (strcmp(list, "series") == 0 && json_get(root, "buckets"))
+	if (strcmp(list, "series") == 0)
 		put_trend(root, out);
+	else if (strcmp(list, "intervals") == 0)
+		put_intervals(root, out);
 	else
 		put_list(list[0] ? json_get(root, list) : root, out);
 }

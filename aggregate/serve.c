@@ -162,8 +162,8 @@ static void send_done(void *ctx, uint32_t events)
 		pthread_mutex_unlock(&serve->lock);
 		if (!job)
 			return;
-		snprintf(headers, sizeof(headers), "Content-Type: %s\r\nCache-Control: no-store\r\n",
-			 job->type);
+		snprintf(headers, sizeof(headers),
+			 "Content-Type: %s\r\nCache-Control: no-store\r\n", job->type);
 		job->request->ctx = NULL;
 		http_answer(job->request, job->status, headers, buf_slice(&job->out));
 		job_close(job);

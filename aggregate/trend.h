@@ -3,10 +3,10 @@
  *      question --> trend_parse --> see (ranges) --> rank (the top segments) --> count --> values
  *                                   only if needed   only if needed             one pass
  *
- * Each arrow is one scan. `see` finds the values that numbers of a breakdown have, `rank` sums every
- * segment up over the whole range to find the top ones, `count` fills cells of (segment, bucket),
- * the rest of the segments being one: so the unique users of `$other` are those of their union,
- * and memory depends on `top`, not on how many segments there are.
+ * Each arrow is one scan. `see` finds the values that numbers of a breakdown have, `rank` sums
+ * every segment up over the whole range to find the top ones, `count` fills cells of (segment,
+ * bucket), the rest of the segments being one: so the unique users of `$other` are those of their
+ * union, and memory depends on `top`, not on how many segments there are.
  *
  * A count of persons is a mark per cell "who was counted here last": persons come one after the
  * other. Sums are exact (sum.h); percentiles are of all values (a count per cell and value), by
@@ -56,7 +56,7 @@ struct trend_values {
 	uint32_t segments;              /* with $other */
 	double *values;                 /* [segments * buckets]; NaN: null; owned */
 	double *overall;                /* [segments]; owned */
-	double *rank;                   /* [segments]: how they are ordered; NaN: it is empty; owned */
+	double *rank;                   /* [segments]: their order; NaN: it is empty; owned */
 };
 
 struct trend {

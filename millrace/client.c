@@ -48,6 +48,19 @@ int client_open(struct client **clientp, const char *url, const char *user, int6
 	return 0;
 }
 
+int client_accept(struct client *client, const char *type)
+{
+	char line[100];
+	struct curl_slist *headers;
+
+	snprintf(line, sizeof(line), "Accept: %s", type);
+	headers = curl_slist_append(client->headers, line);
+	if (!headers)
+		return -ENOMEM;
+	client->headers = headers;
+	return 0;
+}
+
 void client_close(struct client *client)
 {
 	if (!client)

@@ -18,6 +18,8 @@ struct client;
  * empty password: a write key. */
 MUST_CHECK int client_open(struct client **clientp, const char *url, const char *user,
 			   int64_t timeout_ms, struct err *err);
+/* Asks for another form of answers than JSON: "text/csv". -ENOMEM. */
+MUST_CHECK int client_accept(struct client *client, const char *type);
 void client_close(struct client *client);
 
 /* POST of JSON, or GET where body.ptr is NULL. Returns the HTTP status, and answer has its body

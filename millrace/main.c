@@ -168,14 +168,16 @@ static int run_query(int argc, char **argv)
 
 	take_arguments(&args, argc, argv);
 	set = opt_main(&query_program, &conf, args.argc, args.argv, &operands);
-	if (operands.count != 1 || (strcmp(operands.items[0], "trend") != 0 &&
-				    strcmp(operands.items[0], "events") != 0)) {
-		log_words(&own_log, LOG_LEVEL_ERROR, "usage", "query wants one of: trend, events");
+	if (operands.count < 1 || operands.count > 2 || !query_is_kind(operands.items[0])) {
+		log_words(&own_log, LOG_LEVEL_ERROR, "usage", "query wants one of: trend, events, "
+			  "funnel, retention, lifecycle, stickiness, sessions, paths, people, "
+			  "person, names");
 		opt_close(set);
 		return EX_USAGE;
 	}
 	if ((rc = find_url(&conf, args.config, url, &err)) == 0)
-		rc = query_run(&conf, url, operands.items[0], &out, &err);
+		rc = query_run(&conf, url, operands.items[0],
+			       operands.count == 2 ? operands.items[1] : NULL, &out, &err);
 	if (!rc && out.len && fwrite(out.ptr, 1, out.len, stdout) != out.len)
 		rc = err_set(&err, -EIO, "stdout cannot be written");
 	buf_close(&out);

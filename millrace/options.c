@@ -35,9 +35,17 @@ static const struct opt query_opts[] = {
 	{ "event", OPT_LIST, offsetof(struct query_conf, events), NULL, 0, 0, "NAME",
 	  "an event's name, * for any; may be repeated; none: the most frequent ones", },
 	{ "measure", OPT_TEXT, offsetof(struct query_conf, measure), "total", 0, 0, "NAME",
-	  "total, unique", },
+	  "of a trend: total, unique, per_user, sum, avg, median, dau, sessions, ..", },
+	{ "prop", OPT_TEXT, offsetof(struct query_conf, prop), NULL, 0, 0, "NAME",
+	  "the property of sum, avg, min, max, median, p90, distinct, ..", },
+	{ "by", OPT_LIST, offsetof(struct query_conf, by), NULL, 0, 0, "PROPERTY",
+	  "break down by it, such as $browser; may be repeated", },
+	{ "where", OPT_TEXT, offsetof(struct query_conf, where), NULL, 0, 0, "JSON",
+	  "only events that this filter lets through", },
+	{ "top", OPT_COUNT, offsetof(struct query_conf, top), "12", 1, 1000, "N",
+	  "segments at most, the rest is $other", },
 	{ "unit", OPT_TEXT, offsetof(struct query_conf, unit), "day", 0, 0, "UNIT",
-	  "hour or day", },
+	  "minute, hour, day, week, month, ..", },
 	{ "last", OPT_TEXT, offsetof(struct query_conf, last), NULL, 0, 0, "SPAN",
 	  "such as 24h, 7d, 4w [7d, unless --from]", },
 	{ "from", OPT_TEXT, offsetof(struct query_conf, from), NULL, 0, 0, "WHEN",
@@ -75,9 +83,12 @@ static int check_query(void *ctx, struct err *err)
 const struct opt_program query_program = {
 	.name = "query",
 	.summary = "ask aggregate, and print a table",
-	.usage = "  millrace query trend [--event NAME].. [--last 7d] [--unit day]\n"
+	.usage = "  millrace query trend [--event NAME].. [--last 7d] [--unit day] [--by PROPERTY]\n"
 		 "                       [--measure unique]\n"
-		 "  millrace query events",
+		 "  millrace query funnel --event NAME --event NAME .. [--by PROPERTY]\n"
+		 "  millrace query retention|lifecycle|stickiness|sessions [--event NAME]..\n"
+		 "  millrace query events\n"
+		 "  millrace query KIND JSON|@FILE|-",
 	.opts = query_opts,
 	.check = check_query,
 };

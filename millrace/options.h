@@ -19,12 +19,13 @@ struct up_conf {                /* of down, too */
 struct query_conf {
 	const char *url;
 	const char *data;
-	struct opt_list events;
+	struct opt_list events, by;
+	const char *prop, *where;
 	const char *measure;
 	const char *unit;
 	const char *last, *from, *to, *zone;
 	const char *source;
-	int64_t limit;
+	int64_t limit, top;
 	int64_t timeout_ms;
 	bool is_json, is_csv;
 };

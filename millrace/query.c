@@ -2,6 +2,7 @@
 #include "millrace/query.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -41,16 +42,11 @@ static int write_last(const char *text, struct buf *json, struct err *err)
 	return err_set(err, -EINVAL, "--last: '%.40s' is no span such as 24h, 7d, 4w, 3m", text);
 }
 
-int query_write_trend(const struct query_conf *conf, struct buf *json, struct err *err)
+/* Range, zone, source and filter, and the closing brace. */
+static int write_common(const struct query_conf *conf, struct buf *json, struct err *err)
 {
-	buf_append_text(json, "{\"unit\":");
-	json_write_text(slice_from(conf->unit), json);
-	for (size_t i = 0; i < conf->events.count; i++) {
-		buf_append_text(json, i ? ",{\"event\":" : ",\"measures\":[{\"event\":");
-		json_write_text(slice_from(conf->events.items[i]), json);
-		member(json, "measure", conf->measure);
-		buf_append_text(json, i + 1 == conf->events.count ? "}]" : "}");
-	}
+	if (conf->where)
+		buf_printf(json, ",\"where\":%s", conf->where);
 	member(json, "from", conf->from);
 	member(json, "to", conf->to);
 	member(json, "zone", conf->zone);
@@ -63,6 +59,128 @@ int query_write_trend(const struct query_conf *conf, struct buf *json, struct er
 	}
 	buf_append_char(json, '}');
 	return json->failed ? -ENOMEM : 0;
+}
+
+static void write_breakdown(const struct query_conf *conf, struct buf *json)
+{
+	for (size_t i = 0; i < conf->by.count; i++) {
+		buf_append_text(json, i ? ",{\"prop\":" : ",\"breakdown\":[{\"prop\":");
+		json_write_text(slice_from(conf->by.items[i]), json);
+		buf_append_text(json, i + 1 == conf->by.count ? "}]" : "}");
+	}
+}
+
+int query_write_trend(const struct query_conf *conf, struct buf *json, struct err *err)
+{
+	buf_append_text(json, "{\"unit\":");
+	json_write_text(slice_from(conf->unit), json);
+	for (size_t i = 0; i < conf->events.count; i++) {
+		buf_append_text(json, i ? ",{\"event\":" : ",\"measures\":[{\"event\":");
+		json_write_text(slice_from(conf->events.items[i]), json);
+		member(json, "measure", conf->measure);
+		member(json, "prop", conf->prop);
+		buf_append_text(json, i + 1 == conf->events.count ? "}]" : "}");
+	}
+	write_breakdown(conf, json);
+	if (conf->top && conf->top != 12)
+		buf_printf(json, ",\"top\":%lld", (long long)conf->top);
+	return write_common(conf, json, err);
+}
+
+static int write_funnel(const struct query_conf *conf, struct buf *json, struct err *err)
+{
+	if (conf->events.count < 1)
+		return err_set(err, -EINVAL, "query funnel: a --event per step is needed, or a "
+			       "question in JSON");
+	for (size_t i = 0; i < conf->events.count; i++) {
+		buf_append_text(json, i ? ",{\"event\":" : "{\"steps\":[{\"event\":");
+		json_write_text(slice_from(conf->events.items[i]), json);
+		buf_append_char(json, '}');
+	}
+	buf_append_char(json, ']');
+	if (conf->by.count > 1)
+		return err_set(err, -EINVAL, "query funnel: one --by at most");
+	if (conf->by.count) {
+		buf_append_text(json, ",\"breakdown\":{\"prop\":");
+		json_write_text(slice_from(conf->by.items[0]), json);
+		buf_append_char(json, '}');
+	}
+	return write_common(conf, json, err);
+}
+
+/* Those that are about one event, or none; retention about two. */
+static int write_event(const struct query_conf *conf, const char *kind, struct buf *json,
+		       struct err *err)
+{
+	bool is_retention = strcmp(kind, "retention") == 0;
+	size_t most = is_retention ? 2 : 1;
+
+	if (conf->events.count > most)
+		return err_set(err, -EINVAL, "query %s: %zu --event at most", kind, most);
+	buf_append_text(json, "{\"unit\":");
+	json_write_text(slice_from(conf->unit), json);
+	for (size_t i = 0; i < conf->events.count; i++) {
+		if (is_retention)
+			buf_append_text(json, i ? ",\"return\":{\"event\":"
+						: ",\"start\":{\"event\":");
+		else
+			buf_append_text(json, ",\"event\":");
+		json_write_text(slice_from(conf->events.items[i]), json);
+		if (is_retention)
+			buf_append_char(json, '}');
+	}
+	return write_common(conf, json, err);
+}
+
+int query_write(const struct query_conf *conf, const char *kind, struct buf *json,
+		struct err *err)
+{
+	if (strcmp(kind, "trend") == 0)
+		return query_write_trend(conf, json, err);
+	if (strcmp(kind, "funnel") == 0)
+		return write_funnel(conf, json, err);
+	if (strcmp(kind, "events") == 0) {
+		buf_printf(json, "{\"kind\":\"events\",\"limit\":%lld}", (long long)conf->limit);
+		return 0;
+	}
+	if (strcmp(kind, "retention") == 0 || strcmp(kind, "lifecycle") == 0 ||
+	    strcmp(kind, "stickiness") == 0 || strcmp(kind, "sessions") == 0)
+		return write_event(conf, kind, json, err);
+	return err_set(err, -EINVAL, "query %s wants its question in JSON, @FILE or -", kind);
+}
+
+bool query_is_kind(const char *kind)
+{
+	static const char *const kinds[] = {
+		"trend", "events", "funnel", "retention", "lifecycle", "stickiness", "sessions",
+		"paths", "people", "person", "names",
+	};
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (strcmp(kind, kinds[i]) == 0)
+			return true;
+	return false;
+}
+
+/* A question as it was given. */
+static int read_question(const char *json, struct buf *question, struct err *err)
+{
+	FILE *file;
+	size_t n;
+
+	if (json[0] != '@' && strcmp(json, "-") != 0) {
+		buf_append_text(question, json);
+		return 0;
+	}
+	file = json[0] == '@' ? fopen(json + 1, "re") : stdin;
+	if (!file)
+		return err_set(err, -errno, "%s: %s", json + 1, strerror(errno));
+	while (buf_reserve(question, 65536) &&
+	       (n = fread(question->ptr + question->len, 1, 65536, file)) > 0)
+		question->len += n;
+	if (file != stdin)
+		fclose(file);
+	return question->failed ? err_set(err, -ENOMEM, "the question is too long") : 0;
 }
 
 /* A number or text as it stands in the answer. */
@@ -80,6 +198,8 @@ static void write_label(yyjson_val *series, struct buf *out)
 	yyjson_val *part;
 
 	buf_reset(out);
+	if (!name.ptr)
+		name = json_text(series, "name");
 	buf_append_slice(out, name.ptr ? name : SLICE("(all)"));
 	if (!yyjson_is_arr(segment))
 		return;
@@ -287,37 +407,58 @@ static int refuse(int status, struct slice answer, struct err *err)
 	return rc;
 }
 
-int query_run(const struct query_conf *conf, const char *url, const char *kind, struct buf *out,
-	      struct err *err)
+static bool is_series(const char *kind)
 {
-	bool is_trend = strcmp(kind, "trend") == 0;
+	return strcmp(kind, "trend") == 0 || strcmp(kind, "lifecycle") == 0 ||
+	       strcmp(kind, "sessions") == 0;
+}
+
+/* Lines per bucket are made here, others by aggregate. */
+static bool is_server_csv(const struct query_conf *conf, const char *kind)
+{
+	return conf->is_csv && !is_series(kind) && strcmp(kind, "events") != 0;
+}
+
+static int print_answer(const struct query_conf *conf, const char *kind, struct slice answer,
+			struct buf *out, struct err *err)
+{
+	if (conf->is_json || is_server_csv(conf, kind)) {
+		buf_append_slice(out, answer);
+		if (out->len && out->ptr[out->len - 1] != '\n')
+			buf_append_char(out, '\n');
+		return 0;
+	}
+	if (is_series(kind))
+		return query_print_trend(conf, answer, out, err);
+	if (strcmp(kind, "events") == 0)
+		return query_print_names(conf, answer, out, err);
+	return strcmp(kind, "funnel") == 0 ? query_print_funnel(answer, out, err)
+					   : query_print_list(kind, answer, out, err);
+}
+
+int query_run(const struct query_conf *conf, const char *url, const char *kind,
+	      const char *json, struct buf *out, struct err *err)
+{
+	bool is_events = strcmp(kind, "events") == 0;
 	struct buf question = { 0 }, answer = { 0 };
 	struct client *client = NULL;
+	char path[64];
 	int rc, status;
 
-	if (is_trend)
-		rc = query_write_trend(conf, &question, err);
-	else
-		buf_printf(&question, "{\"kind\":\"events\",\"limit\":%lld}",
-			   (long long)conf->limit);
-	if (is_trend && rc)
+	snprintf(path, sizeof(path), "/v1/query/%s", is_events ? "names" : kind);
+	rc = json ? read_question(json, &question, err) : query_write(conf, kind, &question, err);
+	if (rc < 0)
 		goto out;
-	if ((rc = client_open(&client, url, NULL, conf->timeout_ms, err)) < 0)
+	if ((rc = client_open(&client, url, NULL, conf->timeout_ms, err)) < 0 ||
+	    (is_server_csv(conf, kind) && (rc = client_accept(client, "text/csv")) < 0))
 		goto out;
-	status = client_send(client, is_trend ? "/v1/query/trend" : "/v1/query/names",
-			     buf_slice(&question), &answer, NULL, err);
+	status = client_send(client, path, buf_slice(&question), &answer, NULL, err);
 	if (status < 0)
 		rc = status;
 	else if (status != 200)
 		rc = refuse(status, buf_slice(&answer), err);
-	else if (conf->is_json)
-		buf_append_slice(out, buf_slice(&answer));
-	else if (is_trend)
-		rc = query_print_trend(conf, buf_slice(&answer), out, err);
 	else
-		rc = query_print_names(conf, buf_slice(&answer), out, err);
-	if (conf->is_json && out->len && out->ptr[out->len - 1] != '\n')
-		buf_append_char(out, '\n');
+		rc = print_answer(conf, kind, buf_slice(&answer), out, err);
 out:
 	client_close(client);
 	buf_close(&question);

@@ -92,7 +92,8 @@ static int fill(struct world *world)
 			store_change_begin(world->store);
 		world->rows[i] = (struct row){
 			.user = user, .event = (int)(next(world) % 4),
-			.time_us = world->start_us + (int64_t)(next(world) % (DAYS * 86400)) * SECOND,
+			.time_us = world->start_us +
+				   (int64_t)(next(world) % (DAYS * 86400)) * SECOND,
 			.plan = (int)(next(world) % (PLANS + 1)),
 			.price = next(world) % 2 ? (double)(next(world) % 1000) / 10 : NAN,
 		};
@@ -285,7 +286,8 @@ static const struct {
 	const char *question, *at, *said;
 } bad[] = {
 	{ "{\"measure\":1}", "/measure", "unknown" },
-	{ "{\"measures\":[{\"event\":\"A\",\"measure\":\"mode\"}]}", "/measures/0/measure", "one of" },
+	{ "{\"measures\":[{\"event\":\"A\",\"measure\":\"mode\"}]}", "/measures/0/measure",
+	  "one of" },
 	{ "{\"measures\":[{\"event\":\"A\",\"measure\":\"sum\"}]}", "/measures/0/prop", "needs" },
 	{ "{\"measures\":[{\"event\":\"A\",\"where\":{\"prop\":\"x\",\"op\":\"like\"}}]}",
 	  "/measures/0/where/op", "operator" },
