@@ -115,6 +115,7 @@ int main(int argc, char **argv)
 	struct err err = { "" };
 	int rc;
 
+	filter_await();
 	rc = open_state(&p, &err);
 	if (rc == 0)
 		rc = open_buses(&p, &err);

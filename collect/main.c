@@ -37,6 +37,7 @@ struct program {
 	struct commit *commit;
 	struct httpd *httpd;
 	bool draining;
+	int64_t draining_ms;            /* since */
 };
 
 static const char *config_of(int argc, char **argv, bool *is_check)
@@ -112,10 +113,12 @@ static void on_signal(void *ctx, int signo)
 		return;
 	}
 	if (p->draining) {
-		loop_stop(p->loop);
+		if (loop_now_ms(p->loop) - p->draining_ms >= FILTER_AGAIN_MS)
+			loop_stop(p->loop);
 		return;
 	}
 	p->draining = true;
+	p->draining_ms = loop_now_ms(p->loop);
 	log_words(&p->log, LOG_LEVEL_INFO, "draining", "signal %d", signo);
 	httpd_drain(p->httpd, on_drained, p);
 }
@@ -206,7 +209,7 @@ static int open_server(struct program *p, struct err *err)
 	if ((rc = commit_open(&p->commit, &commit_conf, err)))
 		return rc;
 	receive_set_commit(p->receive, p->commit);
-	/* Not before: while topics are waited for, TERM ends us in its default way. */
+	/* Not before: while topics are waited for, TERM ends us at once, in order. */
 	if ((rc = loop_signals(p->loop, signals, on_signal, p)))
 		return rc;
 	if ((rc = open_httpd(p, err)) || (rc = commit_begin(p->commit, err)) ||
@@ -222,6 +225,7 @@ static int serve(struct program *p, struct err *err)
 {
 	int rc;
 
+	filter_await();
 	if ((rc = loop_open(&p->loop, err)) ||
 	    (rc = metric_open(&p->metrics, err)) || (rc = open_server(p, err)))
 		return rc;

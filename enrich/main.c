@@ -24,7 +24,7 @@ struct program {
 };
 
 /* The output needs as many partitions as the input has: wait for collect to make the topic.
- * A signal ends the program here, as nothing was begun. */
+ * A signal ends the program here (filter_await), as nothing was begun. */
 static int open_out(struct program *p, struct err *err)
 {
 	const struct timespec pause = { 0, 50000000 };
@@ -110,8 +110,10 @@ int main(int argc, char **argv)
 	struct program p = { .log = { "enrich", LOG_LEVEL_INFO, 2 } };
 	struct opt_set *set = opt_main(&enrich_program, &p.conf, argc, argv, NULL);
 	struct err err = { "" };
-	int rc = open_all(&p, &err);
+	int rc;
 
+	filter_await();
+	rc = open_all(&p, &err);
 	if (rc == 0)
 		rc = run(&p, &err);
 	bus_close(p.in);

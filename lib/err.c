@@ -35,6 +35,7 @@ int err_exit_status(int code)
 	case ECONNREFUSED:
 	case ENOTCONN:
 	case ETIMEDOUT:
+	case EADDRINUSE:
 		return EX_UNAVAILABLE;
 	case EAGAIN:
 	case EBUSY:

@@ -6,11 +6,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/signalfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "lib/json.h"
 #include "lib/record.h"
 #include "lib/stamp.h"
+#include "lib/thread.h"
 #include "lib/when.h"
 
 /* How long one wait may keep a signal waiting. */
@@ -43,6 +45,8 @@ struct filter {
 	sigset_t mask_before;
 	int signal_fd;
 	bool stopping;
+	bool has_guard;
+	pthread_t guard;                /* waits for a second signal */
 	bool ending;                    /* the last commit is due */
 	bool reload_due;
 	/* out */
@@ -71,6 +75,18 @@ struct filter {
 
 /* Signals */
 
+static void end_in_order(int signo)
+{
+	(void)signo;
+	_exit(0);
+}
+
+void filter_await(void)
+{
+	signal(SIGTERM, end_in_order);
+	signal(SIGINT, end_in_order);
+}
+
 static int signals_open(struct filter *f)
 {
 	sigset_t set;
@@ -80,6 +96,8 @@ static int signals_open(struct filter *f)
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGHUP);
 	pthread_sigmask(SIG_BLOCK, &set, &f->mask_before);
+	signal(SIGTERM, SIG_DFL);
+	signal(SIGINT, SIG_DFL);
 	f->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 	return f->signal_fd < 0 ? err_set(f->err, -errno, "signalfd: %s", strerror(errno))
 				 : 0;
@@ -91,6 +109,10 @@ static void signals_close(struct filter *f)
 {
 	struct signalfd_siginfo info;
 
+	if (f->has_guard) {
+		pthread_cancel(f->guard);
+		pthread_join(f->guard, NULL);
+	}
 	if (f->signal_fd >= 0) {
 		while (read(f->signal_fd, &info, sizeof(info)) == sizeof(info))
 			;
@@ -99,23 +121,34 @@ static void signals_close(struct filter *f)
 	pthread_sigmask(SIG_SETMASK, &f->mask_before, NULL);
 }
 
-/* From the first one on the next TERM or INT has its default effect: the process ends at once,
- * which is as safe as kill -9 is. */
-static void signals_release(void)
+/* After the first signal the next TERM or INT has its default effect, from FILTER_AGAIN_MS on: the
+ * process ends at once, which is as safe as kill -9 is. A thread, as the loop may wait for a disk. */
+static void *guard(void *ctx)
 {
+	const struct timespec pause = { FILTER_AGAIN_MS / 1000, FILTER_AGAIN_MS % 1000 * 1000000 };
+	const struct timespec none = { 0, 0 };
 	sigset_t set;
+	int signo;
 
+	(void)ctx;
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
-	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+	nanosleep(&pause, NULL);
+	while (sigtimedwait(&set, NULL, &none) > 0)
+		;
+	if (sigwait(&set, &signo) == 0) {
+		pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+		raise(signo);
+	}
+	return NULL;
 }
 
 static void signals_poll(struct filter *f)
 {
 	struct signalfd_siginfo info;
 
-	while (read(f->signal_fd, &info, sizeof(info)) == sizeof(info)) {
+	while (!f->has_guard && read(f->signal_fd, &info, sizeof(info)) == sizeof(info)) {
 		if (info.ssi_signo == SIGHUP) {
 			f->reload_due = true;
 			continue;
@@ -123,7 +156,7 @@ static void signals_poll(struct filter *f)
 		log_words(f->conf->log, LOG_LEVEL_INFO, "stop", "signal %u: finishing",
 			  info.ssi_signo);
 		f->stopping = true;
-		signals_release();
+		f->has_guard = thread_start(&f->guard, guard, NULL) == 0;
 	}
 	if (f->conf->stop && *f->conf->stop)
 		f->stopping = true;
@@ -255,8 +288,9 @@ int filter_emit(struct filter *f, int32_t partition, struct slice key, struct sl
 
 /* Bad records */
 
-/* N of `log:DIR/TOPIC?partition=N`; -1 where the URL is another. */
-static int32_t own_partition(const char *url, struct slice *topic)
+/* N of `log:DIR/TOPIC?partition=N`, or of `..=N+`: the first from N on that no other writer has;
+ * -1 where the URL is another. */
+static int32_t own_partition(const char *url, struct slice *topic, bool *or_later)
 {
 	const char *query = strchr(url, '?');
 	const char *at = query ? strstr(query, "partition=") : NULL;
@@ -267,6 +301,8 @@ static int32_t own_partition(const char *url, struct slice *topic)
 	if (!at || !slice_starts(slice_from(url), SLICE("log:")))
 		return -1;
 	n = strtol(at + strlen("partition="), &end, 10);
+	*or_later = *end == '+';
+	end += *or_later;
 	return n >= 0 && n < BUS_PARTITIONS_MAX && (*end == '\0' || *end == '&') ? (int32_t)n : -1;
 }
 
@@ -354,9 +390,27 @@ static int bad_resume(struct filter *f, struct slice topic)
 	return rc == -ENODATA ? 0 : rc;
 }
 
+/* The own partition, or the first after it that is free. */
+static int bad_open_free(struct filter *f, struct slice topic)
+{
+	struct err words;
+	char url[4096];
+	int rc = -EBUSY;
+
+	for (; f->bad_partition < BUS_PARTITIONS_MAX && rc == -EBUSY; f->bad_partition++) {
+		words = (struct err){ "" };
+		snprintf(url, sizeof(url), "%.*s?partition=%d", (int)topic.len, topic.ptr,
+			 f->bad_partition);
+		rc = bus_open(&f->bad, url, BUS_WRITE, &f->bad_conf, &words);
+	}
+	f->bad_partition--;
+	return rc < 0 ? err_set(f->err, rc, "%s", words.text) : 0;
+}
+
 static int bad_open(struct filter *f)
 {
 	const char *url = f->conf->bad_url;
+	bool or_later = false;
 	struct slice topic;
 	int rc;
 
@@ -367,8 +421,11 @@ static int bad_open(struct filter *f)
 	if (f->conf->bad_conf)
 		f->bad_conf = *f->conf->bad_conf;
 	f->bad_conf.schema = f->bad_schema;
-	f->bad_partition = own_partition(url, &topic);
-	rc = bus_open(&f->bad, url, BUS_WRITE, &f->bad_conf, f->err);
+	f->bad_partition = own_partition(url, &topic, &or_later);
+	if (or_later)
+		rc = bad_open_free(f, topic);
+	else
+		rc = bus_open(&f->bad, url, BUS_WRITE, &f->bad_conf, f->err);
 	if (rc < 0 || f->bad_partition < 0)
 		return rc;
 	return bad_resume(f, topic);

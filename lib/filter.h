@@ -12,7 +12,8 @@
  * first waits for the outputs of the batches before it, so that at most two batches of bad records
  * can be ahead of the resume point after a crash: they are looked up in the tail of the own bad
  * partition and not written twice.
- * SIGTERM, SIGINT: stop reading, flush, commit, return 0; a second one ends the process at once.
+ * SIGTERM, SIGINT: stop reading, flush, commit, return 0; a second one, FILTER_AGAIN_MS later or
+ * more, ends the process at once.
  * SIGHUP: ops.reload between two batches.
  * What the step makes of a record it says by its return value: that is how the ledger adds up.
  */
@@ -29,6 +30,7 @@
 #define FILTER_BATCH_MAX   4096
 #define FILTER_BATCH_BYTES ((size_t)8 << 20)
 #define FILTER_BATCH_MS    20
+#define FILTER_AGAIN_MS    1000 /* one sooner is the same again: GNU timeout signals us, then our group */
 
 struct filter;
 
@@ -64,7 +66,8 @@ struct filter_conf {
 	const struct log *log;
 	struct bus *in;                 /* all borrowed */
 	struct bus *out;                /* may be NULL */
-	const char *bad_url;            /* opened at the first bad one; NULL: that is fatal */
+	const char *bad_url;            /* opened at the first bad one; NULL: that is fatal. A log's
+	                                   ?partition=N+ is the first from N on that is free */
 	const struct bus_conf *bad_conf;        /* its schema is set by filter */
 	const char *metrics;            /* HOST:PORT or NULL */
 	const char *input_format;       /* `format` of bad records: "avro:collected" */
@@ -72,6 +75,10 @@ struct filter_conf {
 	                                   ip and user_agent; NULL: they stay null */
 	const volatile sig_atomic_t *stop;      /* tests: ends the loop when set; may be NULL */
 };
+
+/* While a program waits for topics or brokers before its loop, nothing is begun that a signal could
+ * harm: from here to filter_run, TERM and INT end it at once with 0. */
+void filter_await(void);
 
 /* Runs until the end of input, a signal, or an error. Blocks SIGTERM, SIGINT, SIGHUP for the
  * process while it runs. 0: ended in order, everything durable. -errno: words in err. */

@@ -15,6 +15,7 @@
 
 #define OPT_LIST_MAX   256
 #define OPT_SECRET_MAX 4096
+#define WORD_MAX       40
 
 struct opt_set {
 	struct arena arena;
@@ -244,8 +245,88 @@ static bool is_one_of(const char *name, const char *const *names)
 	return false;
 }
 
-/* Top-level keys are shared by all programs, so unknown ones pass; in the program's own section
- * every key must be an option. */
+static const char *called(const struct opt_program *program)
+{
+	return program->called ? program->called : program->name;
+}
+
+/* Names that a program meets in a file which is everybody's: sections, and options of several. */
+static const char *const shared_keys[] = {
+	"collect", "enrich", "aggregate", "sink", "report", "millrace", "up", "query", "demo",
+	"sources", "data", "bus", "bad", "partitions", "kafka", "metrics", "open_time", "retain",
+	"retain_bytes", "segment_bytes", NULL,
+};
+
+/* How many letters must change to make b of a; 99: too long to look. */
+static int distance(const char *a, const char *b)
+{
+	size_t a_len = strlen(a), b_len = strlen(b);
+	int row[WORD_MAX + 1];
+
+	if (a_len > WORD_MAX || b_len > WORD_MAX)
+		return 99;
+	for (size_t j = 0; j <= b_len; j++)
+		row[j] = (int)j;
+	for (size_t i = 1; i <= a_len; i++) {
+		int corner = row[0];
+
+		row[0] = (int)i;
+		for (size_t j = 1; j <= b_len; j++) {
+			char b_char = b[j - 1] == '-' ? '_' : b[j - 1];
+			int best = corner + (a[i - 1] != b_char);
+
+			corner = row[j];
+			if (row[j] + 1 < best)
+				best = row[j] + 1;
+			if (row[j - 1] + 1 < best)
+				best = row[j - 1] + 1;
+			row[j] = best;
+		}
+	}
+	return row[b_len];
+}
+
+/* The known name that key may have been meant to be; "" where none is near. */
+static const char *nearest(const char *key, const struct opt *opts, const char *const *others,
+			   char name[WORD_MAX + 1])
+{
+	int best = strlen(key) < 5 ? 2 : 3, now;
+
+	name[0] = '\0';
+	for (; others && *others; others++) {
+		if ((now = distance(key, *others)) >= best)
+			continue;
+		best = now;
+		snprintf(name, WORD_MAX + 1, "%s", *others);
+	}
+	for (; opts && opts->name; opts++) {
+		if ((now = distance(key, opts->name)) >= best)
+			continue;
+		best = now;
+		snprintf(name, WORD_MAX + 1, "%s", opts->name);
+	}
+	for (char *c = name; *c; c++)
+		*c = *c == '-' ? '_' : *c;
+	return name;
+}
+
+static int unknown_key(const struct opt_program *program, const struct yaml *node, const char *path,
+		       bool at_top, struct err *err)
+{
+	char name[WORD_MAX + 1];
+	const char *near = nearest(node->key, program->opts, at_top ? shared_keys : program->trees,
+				   name);
+	const char *mean = near[0] ? ": did you mean " : "";
+
+	if (at_top)
+		return err_set(err, -EINVAL, "%s:%d: unknown key '%.60s'%s%s (an option of one program "
+			       "stands in that program's section)", path, node->line, node->key,
+			       mean, near);
+	return err_set(err, -EINVAL, "%s:%d: %s has no option '%.60s'%s%s (see %s --help)", path,
+		       node->line, called(program), node->key, mean, near, called(program));
+}
+
+/* In the program's own section every key must be an option. */
 static int read_file(struct opt_set *set, const struct opt_program *program, void *conf,
 		     const char *path, struct err *err)
 {
@@ -261,6 +342,9 @@ static int read_file(struct opt_set *set, const struct opt_program *program, voi
 
 		if (opt && node->kind != YAML_KIND_MAP)
 			rc = file_value(set, opt, conf, node, path, err);
+		else if (!opt && !is_one_of(node->key, shared_keys) &&
+			 strcmp(node->key, program->name) != 0)
+			rc = unknown_key(program, node, path, true, err);
 	}
 	section = yaml_get(set->root, program->name);
 	if (rc || !section)
@@ -274,9 +358,7 @@ static int read_file(struct opt_set *set, const struct opt_program *program, voi
 		if (is_one_of(node->key, program->trees))
 			continue;
 		if (!opt)
-			return err_set(err, -EINVAL,
-				       "%s:%d: %s has no option '%.60s' (see %s --help)", path,
-				       node->line, program->name, node->key, program->name);
+			return unknown_key(program, node, path, false, err);
 		rc = file_value(set, opt, conf, node, path, err);
 	}
 	return rc;
@@ -327,7 +409,7 @@ static int split_flag(const struct opt_program *program, const char *arg, struct
 	if (!flag->opt)
 		return err_set(err, -EINVAL, "unknown option --%.*s (see %s --help)",
 			       (int)(flag->name_len > 60 ? 60 : flag->name_len), flag->name,
-			       program->name);
+			       called(program));
 	return 0;
 }
 
@@ -393,11 +475,11 @@ static int read_arguments(struct opt_set *set, const struct opt_program *program
 		} else if (!flags_end && argv[i][0] == '-' && argv[i][1]) {
 			if (argv[i][1] != '-' && !is_ask(set, argv[i]))
 				return err_set(err, -EINVAL, "unknown option %.60s (see %s --help)",
-					       argv[i], program->name);
+					       argv[i], called(program));
 			rc = read_argument(set, program, conf, argv, &i, err);
 		} else if (!operands) {
 			return err_set(err, -EINVAL, "unexpected argument '%.60s' (see %s --help)",
-				       argv[i], program->name);
+				       argv[i], called(program));
 		} else {
 			rc = list_add(set, operands, argv[i]);
 		}

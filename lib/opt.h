@@ -7,6 +7,9 @@
  *      default  <  millrace.yaml, top level (common keys)  <  its section of the program's name
  *               <  flags
  *
+ * At the top level stand sections, `sources`, the keys that programs share (opt.c has the list), and
+ * those of the one program where a file is only its own; anything else is an error.
+ *
  * An option `--segment-bytes` is the key `segment_bytes` in the file. Every program also has
  * --config FILE, --help, --dump (what is in force, as YAML, secrets hidden), --check, --version.
  */
@@ -58,6 +61,7 @@ struct opt_program {
 	opt_check_fn *probe;            /* for --check: opens what is named; may be NULL */
 	const char *const *trees;       /* keys of its section that are no options: trees that the
 	                                   program reads itself; ends with NULL; may be NULL */
+	const char *called;             /* "millrace query": what a user types; NULL: name */
 	bool has_config;                /* conf begins with a const char *: the path of --config */
 };
 

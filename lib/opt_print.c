@@ -64,7 +64,8 @@ static void print_list(const struct opt_list *list, struct buf *out)
 		/* name=value lists (librdkafka's properties) may hold passwords. */
 		if (equals && (strstr(list->items[i], "password") ||
 			       strstr(list->items[i], "secret") ||
-			       strstr(list->items[i], "key.pem")))
+			       strstr(list->items[i], ".pem") ||
+			       strstr(list->items[i], "oauthbearer.config")))
 			buf_printf(out, "\"%.*s=(hidden)\"", (int)(equals - list->items[i]),
 				   list->items[i]);
 		else

@@ -15,6 +15,7 @@ static const struct opt up_opts[] = {
 
 const struct opt_program up_program = {
 	.name = "up",
+	.called = "millrace up",
 	.summary = "start and supervise all programs on this machine",
 	.usage = "  millrace up [--config millrace.yaml] [--data DIR]",
 	.opts = up_opts,
@@ -22,6 +23,7 @@ const struct opt_program up_program = {
 
 const struct opt_program down_program = {
 	.name = "down",
+	.called = "millrace down",
 	.summary = "stop the `up` of a data directory, and wait for its end",
 	.usage = "  millrace down [--config millrace.yaml] [--data DIR]",
 	.opts = up_opts,
@@ -82,6 +84,7 @@ static int check_query(void *ctx, struct err *err)
 
 const struct opt_program query_program = {
 	.name = "query",
+	.called = "millrace query",
 	.summary = "ask aggregate, and print a table",
 	.usage = "  millrace query trend [--event NAME].. [--last 7d] [--unit day] [--by PROPERTY]\n"
 		 "                       [--measure unique]\n"
@@ -123,6 +126,7 @@ static int check_demo(void *ctx, struct err *err)
 
 const struct opt_program demo_program = {
 	.name = "demo",
+	.called = "millrace demo",
 	.summary = "a simulated shop, sent over HTTP like an SDK's events",
 	.usage = "  millrace demo [--dir DIR] [--rate N] [--days N] [--users N]\n"
 		 "                [--seed N] [--no-live]\n"

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -392,4 +393,32 @@ int settings_free_port(int port, char text[32], struct err *err)
 	close(fd);
 	snprintf(text, 32, "127.0.0.1:%u", ntohs(address.sin_port));
 	return rc;
+}
+
+int settings_check_port(const char *text, struct err *err)
+{
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM,
+				  .ai_flags = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV };
+	struct addrinfo *found = NULL;
+	const char *colon = strrchr(text, ':');
+	char host[80];
+	int yes = 1, fd, rc = 0;
+
+	if (!colon || snprintf(host, sizeof(host), "%.*s", (int)(colon - text), text) >= 80)
+		return 0;
+	if (host[0] == '[' && host[strlen(host) - 1] == ']') {
+		memmove(host, host + 1, strlen(host));
+		host[strlen(host) - 1] = '\0';
+	}
+	if (getaddrinfo(host[0] && strcmp(host, "*") ? host : NULL, colon + 1, &hints, &found))
+		return 0;
+	fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd >= 0) {
+		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
+		if (bind(fd, found->ai_addr, found->ai_addrlen) < 0 || listen(fd, 1) < 0)
+			rc = -errno;
+		close(fd);
+	}
+	freeaddrinfo(found);
+	return rc ? err_set(err, rc, "%s: %s", text, strerror(-rc)) : 0;
 }

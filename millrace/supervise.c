@@ -47,6 +47,7 @@ struct supervise {
 	int count;
 	bool is_stopping, is_failed;
 	int stage;              /* that is being stopped */
+	int64_t stopped_ms;     /* when the signal for it came */
 	int rc;
 	struct err *err;
 };
@@ -486,9 +487,12 @@ static void take_signal(void *ctx, int signo)
 		if (!supervise->is_stopping)
 			reload(supervise);
 	} else if (supervise->is_stopping) {
+		if (loop_now_ms(supervise->loop) - supervise->stopped_ms < SUPERVISE_AGAIN_MS)
+			return;
 		supervise->rc = err_set(supervise->err, -EINTR, "killed by a second signal");
 		kill_all(supervise);
 	} else {
+		supervise->stopped_ms = loop_now_ms(supervise->loop);
 		stop_all(supervise, false);
 	}
 }

@@ -24,6 +24,8 @@
 #define SUPERVISE_ARGS_MAX     24
 #define SUPERVISE_BACKOFF_MIN_MS 100
 #define SUPERVISE_BACKOFF_MAX_MS 10000
+/* A signal so soon after the first is the same one: GNU timeout sends it to us, then our group. */
+#define SUPERVISE_AGAIN_MS       1000
 #define SUPERVISE_STEADY_MS      30000  /* alive so long: the back-off begins anew */
 
 struct supervise_program {

@@ -133,6 +133,32 @@ static void log_open(const struct log *log, const struct settings *settings)
 	log_end(&line);
 }
 
+/* Else its program would fail, and be started again, for as long as the port is taken. */
+static int check_ports(const struct settings *settings, struct err *err)
+{
+	const struct {
+		const char *program, *key, *address;
+	} ports[] = {
+		{ "collect", "listen", settings->listen },
+		{ "aggregate", "http", settings->http },
+	};
+
+	for (size_t i = 0; i < sizeof(ports) / sizeof(ports[0]); i++) {
+		struct err why = { "" };
+		int rc = settings_check_port(ports[i].address, &why);
+
+		if (rc == -EADDRINUSE)
+			return err_set(err, rc, "%s cannot listen at %s: another program does; "
+				       "stop that one, or set `%s: {%s: HOST:PORT}` in %s",
+				       ports[i].program, ports[i].address, ports[i].program,
+				       ports[i].key, settings->config);
+		if (rc)
+			return err_set(err, rc, "%s cannot listen at %s", ports[i].program,
+				       why.text);
+	}
+	return 0;
+}
+
 int up_run(const struct up_conf *conf, const char *config, const struct log *log, struct err *err)
 {
 	struct supervise_conf supervise = {
@@ -148,6 +174,10 @@ int up_run(const struct up_conf *conf, const char *config, const struct log *log
 	    (rc = lock = pidfile_lock(settings->data, err)) < 0)
 		goto out;
 	remove_addresses(settings);     /* a crash may have left old ones */
+	if ((rc = check_ports(settings, err)) < 0) {
+		pidfile_unlock(lock);
+		goto out;
+	}
 	log_open(log, settings);
 	up.config = settings->config;
 	up.data = conf->data ? settings->data : NULL;

@@ -151,6 +151,7 @@ int main(int argc, char **argv)
 		opt_close(set);
 		return EX_USAGE;
 	}
+	filter_await();
 	rc = open_all(&p, &err);
 	if (rc == 0)
 		rc = run(&p, &err);

@@ -37,7 +37,7 @@ static bool is_log(const char *url)
 	return strncmp(url, "log:", 4) == 0;
 }
 
-/* The bad topic's partition 2 is the sinks'. */
+/* The bad topic's partitions from 2 on are the sinks': a free one. */
 static int set_urls(struct target *target, const struct sink_conf *conf, struct err *err)
 {
 	const char *bus = conf->bus && conf->bus[0] ? conf->bus : NULL;
@@ -46,8 +46,8 @@ static int set_urls(struct target *target, const struct sink_conf *conf, struct 
 			     : copy(target->in, "-");
 
 	fits &= conf->bad ? copy(target->bad, conf->bad)
-		: bus     ? join(target->bad, bus, "bad", is_log(bus) ? "?partition=2" : "")
-			  : copy(target->bad, "log:bad?partition=2");
+		: bus     ? join(target->bad, bus, "bad", is_log(bus) ? "?partition=2+" : "")
+			  : copy(target->bad, "log:bad?partition=2+");
 	target->is_pipe = strcmp(target->in, "-") == 0;
 	return fits ? 0 : err_set(err, -EINVAL, "a bus URL is over 1,000 bytes long");
 }

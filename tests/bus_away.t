@@ -26,5 +26,18 @@ ok $? "collect tells what it waits for"
 kill -0 "${tap_pid[patient]}"
 ok $? "and goes on trying"
 stop patient
-is $? 143 "SIGTERM ends it"
+is $? 0 "SIGTERM ends it in order: nothing was begun"
+for name in enrich sink aggregate; do
+  case $name in enrich) set -- ;; sink) set -- --to "file:$T/f" ;; *) set -- --state "$T/s" --http 127.0.0.1:0 ;; esac
+  start $name "$BIN/$name" --bus "$away" "$@"
+  before=$(wc -l < "$T/$name.log")
+  more() { [ "$(wc -l < "$T/$name.log")" -gt "$before" ]; }
+  wait_for 20 more
+  stop $name
+  is $? 0 "$name likewise"
+done
+start waits "$BIN/enrich" --bus "log:$T/nothing"
+wait_for 20 grep -q event=waiting "$T/waits.log"
+stop waits
+is $? 0 "enrich that waits for its topic on a log likewise"
 done_testing

@@ -157,6 +157,8 @@ is "$status $(last_bad)" "200 unknown_type /type" "a type that is not the path's
 while IFS='|' read -r text wanted; do
   post /v1/t "$text" -u WK:
   is "$status $(last_bad)" "$wanted" "body: ${text:0:40}"
+  is "$(jq -r '.error | .code + " " + .message' <<< "$body")" \
+    "$(topic bad | tail -1 | jq -r '.reason + " " + .words')" "and the answer says what bad says"
 done << END
 {"userId":"u1"|400 malformed_json 
 [1,2]|400 wrong_type 

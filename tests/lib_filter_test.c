@@ -27,6 +27,7 @@ struct bench {
 	int commits, idles, reloads, begun, endings;
 	int stop_after;                 /* records; 0: never */
 	int raise_after, raise;
+	int raise_again;                /* in the last commit */
 	int steps;
 	int pad;                        /* bytes added to each output record */
 	size_t agent_bytes;             /* of the user agent in the inputs */
@@ -88,6 +89,8 @@ static int bench_commit(void *ctx, struct filter *filter, bool idle, struct err 
 	b->commits++;
 	b->idles += idle;
 	b->endings += filter_is_ending(filter);
+	if (filter_is_ending(filter) && b->raise_again)
+		kill(getpid(), b->raise_again);
 	b->ledger = *filter_ledger(filter);
 	if (filter_is_ending(filter) && b->ledger.pending) {
 		filter_settle(filter, FILTER_OUT, b->ledger.pending);
@@ -309,6 +312,10 @@ static void check_stop(struct bench *b)
 	rc = run(b, b->bad_url, 0, &err);
 	OK(&b->tap, rc == 0 && b->steps >= 100 && b->steps <= 2 * FILTER_BATCH_MAX,
 	   "SIGTERM likewise: %d steps", b->steps);
+	b->raise_again = SIGTERM;
+	rc = run(b, b->bad_url, 0, &err);
+	b->raise_again = 0;
+	OK(&b->tap, rc == 0 && b->endings == 1, "a second one at once is the same again");
 	b->raise = SIGHUP;
 	b->in_conf.until_end = true;
 	rc = run(b, b->bad_url, 0, &err);
@@ -354,6 +361,31 @@ static void check_bad_exact(struct bench *b)
 	   "ten more by other settings, each once");
 }
 
+/* Two programs by hand under one --bus: the second takes the next partition that is free. */
+static void check_bad_free(struct bench *b)
+{
+	static const char *const types[] = { "bad" };
+	struct bus_conf conf = { .schema = b->bad };
+	struct bus *other = NULL;
+	struct err err = { "" };
+	char url[200], taken[160];
+	int rc;
+
+	bench_topic(b, "free");
+	snprintf(taken, sizeof(taken), "log:%s/free-bad?partition=2", b->dir);
+	snprintf(url, sizeof(url), "%s+", taken);
+	write_inputs(b, types, 1, 3);
+	rc = bus_open(&other, taken, BUS_WRITE, &conf, &err);
+	OK(&b->tap, rc == 0 && run(b, taken, 0, &err) == -EBUSY, "a partition has one writer");
+	rc = run(b, url, 0, &err);
+	snprintf(taken, sizeof(taken), "%s/free-bad/3", b->dir);
+	OK(&b->tap, rc == 0 && access(taken, F_OK) == 0, "2+ is 3 where 2 is taken: %s", err.text);
+	OK(&b->tap, count_records(b, b->bad_url, b->bad, NULL) == 3, "and it is read as the others");
+	rc = run(b, url, 0, &err);
+	OK(&b->tap, rc == 0 && count_records(b, b->bad_url, b->bad, NULL) == 3, "not twice");
+	bus_close(other);
+}
+
 /* A bad record has to fit, whatever its headers are: else the filter would wait for ever. */
 static void check_bad_huge(struct bench *b)
 {
@@ -388,6 +420,7 @@ int main(void)
 	check_stop(&b);
 	check_bad_exact(&b);
 	check_bad_huge(&b);
+	check_bad_free(&b);
 	check_small_buffer(&b);
 	OK(&b.tap, filter_exit(NULL, 0, &(struct err){ "" }) == 0 &&
 	   filter_exit(NULL, -EINVAL, &(struct err){ "x" }) == 78, "exit statuses");

@@ -133,6 +133,12 @@ static void test_file(struct tap *tap, const char *path)
 	static const struct { const char *text; int rc; const char *words; } rows[] = {
 		{ "test:\n  count: 99\n", -EBADMSG, ":2: count: 99 is not between" },
 		{ "test:\n  nosuch: 1\n", -EBADMSG, ":2: test has no option 'nosuch'" },
+		{ "test:\n  body_mox: 1\n", -EBADMSG, ":2: test has no option 'body_mox': did you mean "
+		  "body_max" },
+		{ "sources: []\ncolect:\n  listen: x\n", -EBADMSG, ":2: unknown key 'colect': did you "
+		  "mean collect" },
+		{ "kount: 4\n", -EBADMSG, ":1: unknown key 'kount': did you mean count" },
+		{ "entirely_different: 4\n", -EBADMSG, "unknown key 'entirely_different' (an option" },
 		{ "test: 5\n", -EBADMSG, ":1: test must be a map" },
 		{ "count: [1]\n", -EBADMSG, "must be a whole number" },
 		{ "test: {count: 1\n", -EBADMSG, ":2:" },
@@ -152,7 +158,7 @@ static void test_file(struct tap *tap, const char *path)
 		OK(tap, rc == rows[i].rc && strstr(err.text, rows[i].words), "file %zu -> %d %s", i,
 		   rc, err.text);
 	}
-	write_file(path, "sources:\n  - name: web\nother: {a: 1}\ncount: 4\nkafka: [x=1, y=2]\n"
+	write_file(path, "sources:\n  - name: web\nsink: {a: 1}\ncount: 4\nkafka: [x=1, y=2]\n"
 			 "test:\n  count: 5\n  body_max: 2k\n  key: hush\n");
 	OK(tap, parse("--count 6 --config {}", path, &conf, &set, &err, words, sizeof(words)) == 0,
 	   "good file %s", err.text);

@@ -136,11 +136,29 @@ refused 78 "millrace.yaml" "a file that is no YAML"
 settings
 echo '  htpp: 1' >> "$home/millrace.yaml"
 refused 78 "htpp" "an unknown option of a program"
+settings
+echo 'colect: {listen: 127.0.0.1:1}' >> "$home/millrace.yaml"
+refused 78 "unknown key 'colect': did you mean collect" "a section that there is not"
+python3 -c 'import socket, time
+s = socket.socket(); s.bind(("127.0.0.1", 0)); s.listen(); print(s.getsockname()[1], flush=True)
+time.sleep(600)' > "$T/taken" 2> "$T/taken.log" &
+tap_pid[taken]=$!
+wait_for 10 test -s "$T/taken"
+settings
+sed -i "s/listen: .*/listen: 127.0.0.1:$(cat "$T/taken")/" "$home/millrace.yaml"
+refused 69 "collect cannot listen at 127.0.0.1:$(cat "$T/taken"): another program does" "a port that is taken"
+settings
+sed -i "s/http: .*/http: 127.0.0.1:$(cat "$T/taken")/" "$home/millrace.yaml"
+refused 69 "aggregate cannot listen at 127.0.0.1:$(cat "$T/taken"): another program does" "also aggregate's"
+stop taken
 timeout 10 "$BIN/millrace" up --config "$T/none.yaml" 2> "$T/words"
 [ $? -ne 0 ]
 ok $? "a file that is not there"
 "$BIN/millrace" fly 2> "$T/words"
 is $? 64 "a command that there is not"
+"$BIN/millrace" query trend --evnt Hello 2> "$T/words"
+is $? 64 "an option that there is not"
+like "$(cat "$T/words")" "unknown option --evnt \(see millrace query --help\)" "... of the command that was typed"
 "$BIN/millrace" query trend --last 7x 2> "$T/words"
 is $? 64 "a span that is none"
 

@@ -145,8 +145,15 @@ start up "$bin/millrace" up --config "$home/millrace.yaml" --stop-after 60s
 wait_for 10 all_start
 kill -TERM "${tap_pid[up]}"
 wait_for 5 grep -q event=stop "$T/up.log"
+kill -TERM "${tap_pid[up]}"
+wait_for 5 noted 'collect start'
+kill -0 "${tap_pid[up]}"
+ok $? "TERM twice at once, as GNU timeout sends it, is one"
+ends() { kill -INT "${tap_pid[up]}"; [ ! -e "/proc/${tap_pid[up]}/exe" ]; }
+wait_for 5 ends
+ok $? "a second signal, after a second, ends it at once"
 stop up INT
-is $? 75 "a second signal ends it at once"
+is $? 75 "... with 75"
 wait_for 5 no_child
 ok $? "... with all programs"
 
