@@ -286,6 +286,8 @@ int persons_actor(struct persons *persons, char kind, struct slice id, int64_t r
 		*actor = found;
 		if (received_us > persons->received[found])
 			persons->received[found] = received_us;
+		if (received_us && flag_into(persons, found, PERSON_TOUCHED, &persons->touched) < 0)
+			return -ENOMEM;
 		return received_us == 0 || (persons->flags[found] & PERSON_KNOWN)
 			       ? 0
 			       : see_again(persons, found, id, received_us);
@@ -770,7 +772,17 @@ const uint32_t *persons_forgotten(struct persons *persons, size_t *count)
 
 const uint32_t *persons_changed(struct persons *persons, size_t *count)
 {
-	*count = persons->changed_taken ? 0 : persons->changed.count;
+	if (persons->changed_taken)
+		persons->changed.count = 0;
+	for (size_t i = 0; i < persons->touched.count; i++) {
+		uint32_t actor = persons->touched.items[i];
+
+		persons->flags[actor] &= (uint8_t)~PERSON_TOUCHED;
+		if (person_list_add(&persons->changed, persons->leader[actor]) < 0)
+			return NULL;
+	}
+	persons->touched.count = 0;
+	*count = persons->changed.count;
 	persons->changed_taken = true;
 	return persons->changed.items;
 }
@@ -894,5 +906,6 @@ void persons_close(struct persons *persons)
 	free(persons->changed.items);
 	free(persons->forgotten.items);
 	free(persons->to_write.items);
+	free(persons->touched.items);
 	free(persons);
 }

@@ -103,9 +103,9 @@ MUST_CHECK int persons_settle(struct persons *persons);
 /* Actors that a delete has come to since the last call: their events go away (store_forget); a
  * late link may add to them. Owned by persons, until its next change. */
 const uint32_t *persons_forgotten(struct persons *persons, size_t *count);
-/* Leaders whose person changed (profile, link, delete) since the last call, for saved queries;
- * one entry may repeat. Owned by persons, until its next change. A merged person's former leaders
- * are in it, too. */
+/* Leaders whose person changed (an event named him, profile, link, delete) since the last call, for
+ * saved queries; one entry may repeat. Owned by persons, until its next change. A merged person's
+ * former leaders are in it, too. NULL where there is no memory for it: then all may have changed. */
 const uint32_t *persons_changed(struct persons *persons, size_t *count);
 
 /* Reading */

@@ -26,6 +26,7 @@ enum person_flag {
 	PERSON_DIRTY = 8,               /* to be tied anew by persons_settle */
 	PERSON_WALKED = 16,             /* while settling */
 	PERSON_TO_WRITE = 32,           /* links or profile changed since the last flush */
+	PERSON_TOUCHED = 64,            /* in an event since persons_changed was asked */
 };
 
 enum person_link_kind {
@@ -106,7 +107,7 @@ struct persons {
 	struct buf pending_text;
 	struct buf blob, work;          /* scratch of person_profile.c */
 	/* what changed */
-	struct person_list dirty, walked, starts, changed, forgotten, to_write;
+	struct person_list dirty, walked, starts, changed, forgotten, to_write, touched;
 	bool changed_taken, forgotten_taken;
 	/* file: person_file.c */
 	int fd;

@@ -18,6 +18,9 @@ struct schema *record_schema(const char *name)
 	static const char *const enriched[] = { ENRICHED_LEAVES(RECORD_NAME) };
 	static const char *const bad[] = { BAD_LEAVES(RECORD_NAME) };
 	static const char *const counted[] = { COUNTED_LEAVES(RECORD_NAME) };
+	static const char *const members[] = { MEMBERS_LEAVES(RECORD_NAME) };
+	static const char *const funnels[] = { FUNNELS_LEAVES(RECORD_NAME) };
+	static const char *const deleted[] = { DELETED_LEAVES(RECORD_NAME) };
 	struct schema *schema = schema_own(name);
 
 	if (slice_is(SLICE("collected"), name))
@@ -28,5 +31,11 @@ struct schema *record_schema(const char *name)
 		check_leaves(schema, bad, BAD_COUNT);
 	else if (slice_is(SLICE("counted"), name))
 		check_leaves(schema, counted, COUNTED_COUNT);
+	else if (slice_is(SLICE("members"), name))
+		check_leaves(schema, members, MEMBERS_COUNT);
+	else if (slice_is(SLICE("funnels"), name))
+		check_leaves(schema, funnels, FUNNELS_COUNT);
+	else if (slice_is(SLICE("deleted"), name))
+		check_leaves(schema, deleted, DELETED_COUNT);
 	return schema;
 }

@@ -117,6 +117,34 @@
 	X(COMPUTED_AT, "computed_at") \
 	X(AS_OF, "as_of")
 
+#define MEMBERS_LEAVES(X) \
+	X(QUERY, "query") \
+	X(PERSON, "person") \
+	X(CHANGE, "change") \
+	X(VERSION, "version") \
+	X(CAUSE, "cause") \
+	X(AT, "at") \
+	X(PROFILE, "profile") \
+	X(IDS, "ids") \
+	X(DEFINITION, "definition") \
+	X(TOTAL, "total") \
+	X(COMPUTED_AT, "computed_at") \
+	X(AS_OF, "as_of")
+
+#define FUNNELS_LEAVES(X) \
+	X(FUNNEL, "funnel") \
+	X(COUNTS, "counts") \
+	X(STEPS, "steps") \
+	X(DEFINITION, "definition") \
+	X(COMPUTED_AT, "computed_at") \
+	X(AS_OF, "as_of")
+
+#define DELETED_LEAVES(X) \
+	X(ID, "id") \
+	X(KIND, "kind") \
+	X(RECEIVED_AT, "received_at") \
+	X(COMPUTED_AT, "computed_at")
+
 #define RECORD_ENUM_COLLECTED(suffix, name) COLLECTED_##suffix,
 enum collected_leaf { COLLECTED_LEAVES(RECORD_ENUM_COLLECTED) COLLECTED_COUNT };
 #define RECORD_ENUM_ENRICHED(suffix, name) ENRICHED_##suffix,
@@ -125,6 +153,12 @@ enum enriched_leaf { ENRICHED_LEAVES(RECORD_ENUM_ENRICHED) ENRICHED_COUNT };
 enum bad_leaf { BAD_LEAVES(RECORD_ENUM_BAD) BAD_COUNT };
 #define RECORD_ENUM_COUNTED(suffix, name) COUNTED_##suffix,
 enum counted_leaf { COUNTED_LEAVES(RECORD_ENUM_COUNTED) COUNTED_COUNT };
+#define RECORD_ENUM_MEMBERS(suffix, name) MEMBERS_##suffix,
+enum members_leaf { MEMBERS_LEAVES(RECORD_ENUM_MEMBERS) MEMBERS_COUNT };
+#define RECORD_ENUM_FUNNELS(suffix, name) FUNNELS_##suffix,
+enum funnels_leaf { FUNNELS_LEAVES(RECORD_ENUM_FUNNELS) FUNNELS_COUNT };
+#define RECORD_ENUM_DELETED(suffix, name) DELETED_##suffix,
+enum deleted_leaf { DELETED_LEAVES(RECORD_ENUM_DELETED) DELETED_COUNT };
 
 /* The `type` of a record in `enriched` that is no event: its src tells that all input up to it
  * was read, though the records just before it were dropped (duplicates, bad ones). Readers count

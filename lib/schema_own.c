@@ -21,6 +21,9 @@ EMBED(collected, "collected");
 EMBED(enriched, "enriched");
 EMBED(bad, "bad");
 EMBED(counted, "counted");
+EMBED(members, "members");
+EMBED(funnels, "funnels");
+EMBED(deleted, "deleted");
 /* Every version that was ever on main, the newest too: tests/lib_schema_test.c compares with the
  * directory. */
 EMBED(collected_1, "history/collected-1");
@@ -28,6 +31,9 @@ EMBED(enriched_1, "history/enriched-1");
 EMBED(enriched_2, "history/enriched-2");
 EMBED(bad_1, "history/bad-1");
 EMBED(counted_1, "history/counted-1");
+EMBED(members_1, "history/members-1");
+EMBED(funnels_1, "history/funnels-1");
+EMBED(deleted_1, "history/deleted-1");
 
 struct schema *schema_own(const char *name)
 {
@@ -40,6 +46,9 @@ struct schema *schema_own(const char *name)
 		{ "enriched", schema_own_enriched, schema_own_enriched_end },
 		{ "bad", schema_own_bad, schema_own_bad_end },
 		{ "counted", schema_own_counted, schema_own_counted_end },
+		{ "members", schema_own_members, schema_own_members_end },
+		{ "funnels", schema_own_funnels, schema_own_funnels_end },
+		{ "deleted", schema_own_deleted, schema_own_deleted_end },
 	};
 	struct schema *schema = NULL;
 
@@ -69,6 +78,8 @@ int schema_old(const char *name, int index, struct schema **schemap)
 		OLD("millrace.Collected", collected_1), OLD("millrace.Enriched", enriched_1),
 		OLD("millrace.Enriched", enriched_2),
 		OLD("millrace.Bad", bad_1), OLD("millrace.Counted", counted_1),
+		OLD("millrace.Member", members_1), OLD("millrace.Funnel", funnels_1),
+		OLD("millrace.Deleted", deleted_1),
 	};
 
 	for (size_t i = 0; i < sizeof(old) / sizeof(old[0]); i++)

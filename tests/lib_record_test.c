@@ -29,6 +29,9 @@ static void check(struct tap *tap, const char *topic, const struct row *rows, in
 #define ROW_ENRICHED(suffix, name) { ENRICHED_##suffix, name },
 #define ROW_BAD(suffix, name) { BAD_##suffix, name },
 #define ROW_COUNTED(suffix, name) { COUNTED_##suffix, name },
+#define ROW_MEMBERS(suffix, name) { MEMBERS_##suffix, name },
+#define ROW_FUNNELS(suffix, name) { FUNNELS_##suffix, name },
+#define ROW_DELETED(suffix, name) { DELETED_##suffix, name },
 
 int main(void)
 {
@@ -36,11 +39,17 @@ int main(void)
 	static const struct row enriched[] = { ENRICHED_LEAVES(ROW_ENRICHED) };
 	static const struct row bad[] = { BAD_LEAVES(ROW_BAD) };
 	static const struct row counted[] = { COUNTED_LEAVES(ROW_COUNTED) };
+	static const struct row members[] = { MEMBERS_LEAVES(ROW_MEMBERS) };
+	static const struct row funnels[] = { FUNNELS_LEAVES(ROW_FUNNELS) };
+	static const struct row deleted[] = { DELETED_LEAVES(ROW_DELETED) };
 	struct tap tap = { 0 };
 
 	check(&tap, "collected", collected, COLLECTED_COUNT);
 	check(&tap, "enriched", enriched, ENRICHED_COUNT);
 	check(&tap, "bad", bad, BAD_COUNT);
 	check(&tap, "counted", counted, COUNTED_COUNT);
+	check(&tap, "members", members, MEMBERS_COUNT);
+	check(&tap, "funnels", funnels, FUNNELS_COUNT);
+	check(&tap, "deleted", deleted, DELETED_COUNT);
 	return tap_end(&tap);
 }
