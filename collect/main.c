@@ -273,6 +273,8 @@ int main(int argc, char **argv)
 	p.schemas[PARCEL_BAD] = record_schema("bad");
 	rc = json_open(&p.json, &err);
 	if (!rc)
+		json_limit_depth(p.json, (int)p.conf.depth_max);
+	if (!rc)
 		rc = p.conf.from_stdin ? take_stdin(&p, &err) : serve(&p, &err);
 	if (p.commit)
 		log_ledger(&p, "end");

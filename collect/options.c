@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "collect/source.h"
+#include "lib/json.h"
 
 #define AT(field) offsetof(struct collect_conf, field)
 #define KIB       ((int64_t)1 << 10)
@@ -35,6 +36,8 @@ static const struct opt opts[] = {
 	  "largest ratio of the two, from 1 MiB on; 0 = any" },
 	{ "message-max", OPT_BYTES, AT(message_max), "32k", KIB, 512 * KIB, "SIZE",
 	  "largest single event; more is bad" },
+	{ "depth-max", OPT_COUNT, AT(depth_max), "64", 4, JSON_DEPTH_MAX, "N",
+	  "how deep a body's JSON may be nested" },
 	{ "batch-max", OPT_COUNT, AT(batch_max), "5000", 1, 100000, "N",
 	  "most events of one request" },
 	{ "bad-max", OPT_BYTES, AT(bad_max), "256k", KIB, 900 * KIB, "SIZE",

@@ -24,6 +24,7 @@ struct collect_conf {
 	const char *source;
 	/* limits */
 	int64_t body_max, inflated_max, inflate_ratio, message_max, batch_max, bad_max;
+	int64_t depth_max;
 	int64_t connections_max;
 	int64_t header_ms, body_ms, idle_ms, answer_ms;
 	int64_t rate_address;

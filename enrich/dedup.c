@@ -4,6 +4,8 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -68,6 +70,25 @@ static bool is_live(const struct dedup *dedup, uint32_t seconds, uint32_t newest
 	return (int64_t)seconds >= (int64_t)newest - dedup->window_s;
 }
 
+/* Written to at once: a lookup would map the kernel's page of zeros first, and the insertion behind
+ * it copy that, with an interrupt to the other cores. Large tables take huge pages where there are
+ * any: each lookup is a random access, which misses the TLB else. */
+static struct slot *slots_alloc(uint64_t size)
+{
+	size_t bytes = size * sizeof(struct slot), huge = (size_t)2 << 20;
+	struct slot *slots;
+
+	if (bytes < 2 * huge)
+		return calloc(size, sizeof(*slots));
+	bytes = (bytes + huge - 1) / huge * huge;
+	slots = aligned_alloc(huge, bytes);
+	if (!slots)
+		return NULL;
+	(void)!madvise(slots, bytes, MADV_HUGEPAGE);
+	memset(slots, 0, bytes);
+	return slots;
+}
+
 int dedup_open(struct dedup **dedupp, int64_t window_ms, struct err *err)
 {
 	struct dedup *dedup = calloc(1, sizeof(*dedup));
@@ -120,7 +141,7 @@ static int make_room(struct dedup *dedup)
 	size = live + live / 8 * 7;
 	if (size < SLOTS_FIRST)
 		size = SLOTS_FIRST;
-	slots = calloc(size, sizeof(*slots));
+	slots = slots_alloc(size);
 	if (!slots)
 		return -ENOMEM;
 	for (uint64_t i = 0; i < dedup->size; i++) {

@@ -25,7 +25,7 @@
 #define LOOK_MS 500
 
 /* Raised when the frame around the steps gives other answers. */
-#define FRAME_VERSION 1
+#define FRAME_VERSION 2
 
 struct partition {
 	struct dedup *dedup;

@@ -8,7 +8,7 @@
 
 #define BUF_FIRST 256
 
-char *buf_reserve(struct buf *buf, size_t n)
+char *buf_grow(struct buf *buf, size_t n)
 {
 	size_t limit = buf->limit ? buf->limit : BUF_LIMIT_DEFAULT;
 	size_t want, cap;

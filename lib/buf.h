@@ -26,7 +26,16 @@ struct buf {
 
 /* Room for n more bytes at ptr + len; NULL (and failed) where the limit or memory ends.
  * The caller adds what it used to len. */
-char *buf_reserve(struct buf *buf, size_t n);
+char *buf_grow(struct buf *buf, size_t n);
+static inline char *buf_reserve(struct buf *buf, size_t n)
+{
+	size_t limit = buf->limit ? buf->limit : BUF_LIMIT_DEFAULT, want;
+
+	if (!buf->failed && buf->ptr && !__builtin_add_overflow(buf->len, n, &want) &&
+	    want <= limit && want <= buf->cap)
+		return buf->ptr + buf->len;
+	return buf_grow(buf, n);
+}
 void buf_append(struct buf *buf, const void *bytes, size_t len);
 void buf_append_slice(struct buf *buf, struct slice bytes);
 void buf_append_text(struct buf *buf, const char *text);

@@ -162,6 +162,7 @@ int datum_reader_open(struct datum_reader **rp, const struct schema *writer,
 		return err_set(err, -ENOMEM, "no memory");
 	r->step_count = schema_field_count(writer);
 	r->leaf_count = schema_field_count(reader);
+	assert(r->step_count > 0 && r->leaf_count > 0);
 	for (int i = 0; i < r->step_count; i++)
 		symbols += (size_t)schema_field_at(writer, i)->symbol_count;
 	r->steps = calloc((size_t)r->step_count, sizeof(*r->steps));
@@ -354,19 +355,12 @@ static char *put_real(char *at, double real, enum schema_kind kind)
 	return at;
 }
 
-static inline char *put_value(char *at, const struct schema_field *leaf, const struct value *value)
+/* Of a leaf that is no text. */
+static char *put_value(char *at, const struct schema_field *leaf, const struct value *value)
 {
 	int64_t num = value->is_set ? value->num : 0;
 
 	switch (leaf->kind) {
-	case SCHEMA_STRING:
-	case SCHEMA_BYTES:
-		if (!value->is_set)
-			return put_long(at, 0);
-		at = put_long(at, (int64_t)value->text.len);
-		if (value->text.len)
-			memcpy(at, value->text.ptr, value->text.len);
-		return at + value->text.len;
 	case SCHEMA_BOOLEAN:
 		*at = num != 0;
 		return at + 1;
@@ -386,37 +380,46 @@ static inline char *put_value(char *at, const struct schema_field *leaf, const s
 	}
 }
 
-static inline bool is_text(enum schema_kind kind)
+/* Room behind at for a text and `left` leaves' fixed parts; NULL over out's limit. */
+static inline char *text_room(struct buf *out, char *at, size_t text_len, size_t left)
 {
-	return kind == SCHEMA_STRING || kind == SCHEMA_BYTES;
+	size_t used = (size_t)(at - out->ptr), len = out->len, n = left * (1 + VARINT_MAX);
+
+	if (__builtin_add_overflow(n, text_len, &n))
+		n = SIZE_MAX;
+	out->len = used;
+	at = buf_reserve(out, n);
+	out->len = len;
+	return at;
 }
 
-/* Room for the longest form of everything is reserved first, so that writing checks nothing. */
+/* The longest form of all that is no text has room at any time: only a text looks for it. */
 int datum_encode(const struct schema *schema, const struct value *fields, struct buf *out)
 {
 	int count = schema_field_count(schema);
 	const struct schema_field *leaves = schema_field_at(schema, 0);
-	size_t room = (size_t)count * (1 + VARINT_MAX);
-	char *at, *start;
+	const struct schema_code *code = schema_codes(schema), *last = code + count;
+	const struct value *value = fields;
+	char *at = buf_reserve(out, (size_t)count * (1 + VARINT_MAX));
 
-	for (int i = 0; i < count; i++)
-		if (is_text(leaves[i].kind) && fields[i].is_set &&
-		    __builtin_add_overflow(room, fields[i].text.len, &room))
-			room = SIZE_MAX;
-	start = at = buf_reserve(out, room);
+	for (; at && code < last; code++, value++) {
+		*at = code->branch[value->is_set];
+		at += code->nullable;
+		if (code->nullable & !value->is_set)
+			continue;
+		if (code->kind != SCHEMA_STRING && code->kind != SCHEMA_BYTES) {
+			at = put_value(at, &leaves[code - schema_codes(schema)], value);
+			continue;
+		}
+		struct slice text = value_slice(value);
+
+		at = text_room(out, at, text.len, (size_t)(last - code));
+		if (at)
+			at = slice_put(put_long(at, (int64_t)text.len), text);
+	}
 	if (!at)
 		return -ENOSPC;
-	for (int i = 0; i < count; i++) {
-		const struct schema_field *leaf = &leaves[i];
-
-		if (leaf->nullable) {
-			*at++ = (char)((leaf->null_branch ^ fields[i].is_set) * 2);
-			if (!fields[i].is_set)
-				continue;
-		}
-		at = put_value(at, leaf, &fields[i]);
-	}
-	assert((size_t)(at - start) <= room);
-	out->len += (size_t)(at - start);
+	assert(at <= out->ptr + out->cap);
+	out->len = (size_t)(at - out->ptr);
 	return 0;
 }

@@ -22,6 +22,8 @@ struct json_reader {
 	struct slot slots[JSON_SLOTS];
 	yyjson_alc alc;
 	yyjson_doc *doc;
+	int depth_max;
+	bool has_control;               /* the latest text has bytes below 0x20 */
 };
 
 static bool slot_grow(struct slot *slot, size_t size)
@@ -91,9 +93,47 @@ int json_open(struct json_reader **readerp, struct err *err)
 
 	if (!reader)
 		return err_set(err, -ENOMEM, "json: no memory");
+	reader->depth_max = JSON_DEPTH_MAX;
 	reader->alc = (yyjson_alc){ slot_malloc, slot_realloc, slot_free, reader };
 	*readerp = reader;
 	return 0;
+}
+
+#define LANES 16
+#define TURNS 255       /* until a lane's count could pass a byte */
+
+/* The opening brackets of a text (in strings, too: an upper bound of its depth), and whether it has
+ * control bytes; 16 bytes at a time. */
+static size_t count_brackets(struct slice text, bool *has_control)
+{
+	unsigned char bytes __attribute__((vector_size(LANES)));
+	unsigned char sums __attribute__((vector_size(LANES)));
+	unsigned char hits __attribute__((vector_size(LANES))) = { 0 };
+	const char *at = text.ptr, *last = at + text.len / LANES * LANES;
+	uint64_t halves[LANES / 8];
+	size_t count = 0;
+
+	while (at < last) {
+		const char *stop = last - at > TURNS * LANES ? at + TURNS * LANES : last;
+
+		for (sums = hits & 0; at < stop; at += LANES) {
+			memcpy(&bytes, at, LANES);
+			/* '[' and '{' differ in one bit; a comparison's yes is -1 */
+			sums -= (unsigned char __attribute__((vector_size(LANES))))
+				((bytes & 0xdf) == '[');
+			hits |= (unsigned char __attribute__((vector_size(LANES))))
+				(bytes < 0x20);
+		}
+		for (int lane = 0; lane < LANES; lane++)
+			count += sums[lane];
+	}
+	memcpy(halves, &hits, sizeof(halves));
+	*has_control = (halves[0] | halves[1]) != 0;
+	for (; at < text.ptr + text.len; at++) {
+		count += (*at & 0xdf) == '[';
+		*has_control |= (unsigned char)*at < 0x20;
+	}
+	return count;
 }
 
 static void forget(struct json_reader *reader)
@@ -111,6 +151,12 @@ static void forget(struct json_reader *reader)
 	}
 }
 
+void json_limit_depth(struct json_reader *reader, int depth_max)
+{
+	assert(depth_max > 0 && depth_max <= JSON_DEPTH_MAX);
+	reader->depth_max = depth_max;
+}
+
 void json_close(struct json_reader *reader)
 {
 	if (!reader)
@@ -124,7 +170,7 @@ void json_close(struct json_reader *reader)
 /* Values lie in one row, a container's members behind it, so that depth is known by remembering
  * where each open container ends. A walk over values (16 bytes each) costs less than one over
  * the text; yyjson itself does not recurse, so that it is early enough. */
-static bool is_too_deep(yyjson_val *root)
+static bool is_too_deep(yyjson_val *root, int depth_max)
 {
 	const char *end[JSON_DEPTH_MAX + 1];
 	const char *last = (const char *)unsafe_yyjson_get_next(root);
@@ -136,9 +182,9 @@ static bool is_too_deep(yyjson_val *root)
 			continue;
 		while (depth && (const char *)val >= end[depth])
 			depth--;
-		if (unsafe_yyjson_get_len(val) == 0 && depth < JSON_DEPTH_MAX)
+		if (unsafe_yyjson_get_len(val) == 0 && depth < depth_max)
 			continue;
-		if (depth == JSON_DEPTH_MAX)
+		if (depth == depth_max)
 			return true;
 		end[++depth] = (const char *)unsafe_yyjson_get_next(val);
 	}
@@ -160,8 +206,10 @@ int json_parse(struct json_reader *reader, struct slice text, yyjson_val **rootp
 	if (!reader->doc)
 		return err_set(err, -EBADMSG, "no valid JSON: %s at byte %zu", why.msg, why.pos);
 	*rootp = yyjson_doc_get_root(reader->doc);
-	if (is_too_deep(*rootp))
-		return err_set(err, -EBADMSG, "JSON nested deeper than %d", JSON_DEPTH_MAX);
+	/* Most texts have so few brackets that no walk is needed. */
+	if (count_brackets(text, &reader->has_control) > (size_t)reader->depth_max &&
+	    is_too_deep(*rootp, reader->depth_max))
+		return err_set(err, -EBADMSG, "JSON nested deeper than %d", reader->depth_max);
 	return 0;
 }
 
@@ -311,7 +359,7 @@ struct slice json_source(const struct json_reader *reader, struct slice text, yy
 	while (end > start && is_space(text.ptr[end - 1]))
 		end--;
 	text = (struct slice){ text.ptr + start, end - start };
-	return end > start && !has_control(text) ? text : none;
+	return end > start && !(reader->has_control && has_control(text)) ? text : none;
 }
 
 /* Whether one of eight bytes is '"', '\\' or below 0x20: a borrow shows it. Bytes over 0x7f are
@@ -382,22 +430,9 @@ static void pen_lift(struct pen *pen)
 		pen->out->len = (size_t)(pen->at - pen->out->ptr);
 }
 
-/* Most texts are short: two overlapping copies of a fixed size cost less than a call of memcpy. */
 static inline void pen_put(struct pen *pen, struct slice text)
 {
-	if (text.len > 32) {
-		memcpy(pen->at, text.ptr, text.len);
-	} else if (text.len >= 16) {
-		memcpy(pen->at, text.ptr, 16);
-		memcpy(pen->at + text.len - 16, text.ptr + text.len - 16, 16);
-	} else if (text.len >= 8) {
-		memcpy(pen->at, text.ptr, 8);
-		memcpy(pen->at + text.len - 8, text.ptr + text.len - 8, 8);
-	} else {
-		for (size_t i = 0; i < text.len; i++)
-			pen->at[i] = text.ptr[i];
-	}
-	pen->at += text.len;
+	pen->at = slice_put(pen->at, text);
 }
 
 static void put_escape(struct pen *pen, unsigned char c)

@@ -2,8 +2,8 @@
  *
  * One json_reader per thread is reused for every text: its memory is kept, not freed, between
  * texts; a slot of it over 4 MiB is given back before the next text. Rules for text from outside:
- * strict RFC 8259 UTF-8, no BOM, no trailing bytes, no lone surrogates, depth at most
- * JSON_DEPTH_MAX (yyjson has no limit, but does not recurse: the values are checked after it).
+ * strict RFC 8259 UTF-8, no BOM, no trailing bytes, no lone surrogates, a bounded depth (yyjson has
+ * no limit, but does not recurse: the values are checked after it).
  * Duplicate keys: the last one wins (json_get). Numbers keep their digits: they are read raw and
  * written as they were, so that a 20-digit id or 1e400 survives. json_num and json_real convert
  * when asked. A parse takes up to 17 bytes of memory per byte of text: the caller bounds the text.
@@ -20,12 +20,15 @@
 #include "lib/err.h"
 #include "lib/slice.h"
 
-#define JSON_DEPTH_MAX 64
+#define JSON_DEPTH_MAX     256  /* of any reader, and what json_write can write */
+#define JSON_DEPTH_DEFAULT 64   /* what collect takes unless told otherwise */
 
 struct json_reader;
 
 MUST_CHECK int json_open(struct json_reader **readerp, struct err *err);
 void json_close(struct json_reader *reader);
+/* Texts deeper than this are refused: 1 to JSON_DEPTH_MAX, which is where a reader begins. */
+void json_limit_depth(struct json_reader *reader, int depth_max);
 
 /* Parses a whole text. *rootp and all below it live until the next json_parse or json_close.
  * -EBADMSG: words say what and at which byte. */
@@ -54,7 +57,7 @@ struct slice json_digits(yyjson_val *value);
 struct slice json_source(const struct json_reader *reader, struct slice text, yyjson_val *value);
 
 /* Appends the value as compact JSON: same digits, keys in order, strings minimally escaped. A
- * writer may set out->failed up to 80 bytes before out's limit. */
+ * writer may set out->failed up to JSON_DEPTH_MAX + 16 bytes before out's limit. */
 void json_write(yyjson_val *value, struct buf *out);
 /* Appends text as a JSON string with its quotes. Bytes that are not UTF-8 become U+FFFD. */
 void json_write_text(struct slice text, struct buf *out);

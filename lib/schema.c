@@ -20,6 +20,7 @@ struct schema {
 	struct slice text;
 	const char *name;
 	struct schema_field *fields;
+	struct schema_code codes[SCHEMA_FIELDS_MAX];
 	int count;
 	uint64_t fingerprint;
 };
@@ -324,6 +325,11 @@ static int walk_type(struct walk *walk, yyjson_val *field, struct slice space, y
 		leaf.doc = arena_copy(&schema->arena, doc).ptr;
 	if (!leaf.doc)
 		return no_memory(walk);
+	schema->codes[schema->count] = (struct schema_code){
+		.kind = (uint8_t)leaf.kind,
+		.nullable = leaf.nullable,
+		.branch = { (char)(leaf.null_branch * 2), (char)(!leaf.null_branch * 2) },
+	};
 	schema->fields[schema->count++] = leaf;
 	return 0;
 }
@@ -481,6 +487,11 @@ const struct schema_field *schema_field_at(const struct schema *schema, int inde
 {
 	assert(index >= 0 && index < schema->count);
 	return &schema->fields[index];
+}
+
+const struct schema_code *schema_codes(const struct schema *schema)
+{
+	return schema->codes;
 }
 
 int schema_find(const struct schema *schema, const char *name)

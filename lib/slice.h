@@ -51,4 +51,31 @@ static inline struct slice slice_skip(struct slice a, size_t n)
 	return (struct slice){ a.ptr + n, a.len - n };
 }
 
+/* Copies a to `to`, which has the room, and returns the end. Most texts are short: two overlapping
+ * copies of a fixed size cost less than a call of memcpy. */
+static inline char *slice_put(char *to, struct slice a)
+{
+	if (a.len > 32) {
+		memcpy(to, a.ptr, a.len);
+	} else if (a.len >= 16) {
+		char low[16], high[16];
+
+		memcpy(low, a.ptr, 16);
+		memcpy(high, a.ptr + a.len - 16, 16);
+		memcpy(to, low, 16);
+		memcpy(to + a.len - 16, high, 16);
+	} else if (a.len >= 8) {
+		char low[8], high[8];
+
+		memcpy(low, a.ptr, 8);
+		memcpy(high, a.ptr + a.len - 8, 8);
+		memcpy(to, low, 8);
+		memcpy(to + a.len - 8, high, 8);
+	} else {
+		for (size_t i = 0; i < a.len; i++)
+			to[i] = a.ptr[i];
+	}
+	return to + a.len;
+}
+
 #endif

@@ -38,6 +38,20 @@ mkdir "$T/clean"
 (cd "$T/clean" && grep -v -e broken -e '"u"}$' "$T/in" | "$BIN/collect" --stdin > /dev/null 2>&1 && ls)
 is "$(ls "$T/clean")" "" "without bad lines no bad topic is made"
 
+deep() { printf '{"type":"track","userId":"u","event":"E","messageId":"d%s","properties":{"a":%s%s}}\n' "$1" "$(printf '[%.0s' $(seq $(($1 - 2))))" "$(printf ']%.0s' $(seq $(($1 - 2))))"; }
+{ deep 8; deep 9; deep 64; deep 65; deep 256; deep 257; } > "$T/deep"
+while read -r max wanted; do
+  "$BIN/collect" --stdin --depth-max "$max" --bus "log:$T/deep-$max" < "$T/deep" 2> "$T/log"
+  is "$(topic "log:$T/deep-$max/collected" | sed -n 's/.*"message_id":"\(d[0-9]*\)".*/\1/p' | tr '\n' ' ')" "$wanted " "--depth-max $max"
+  "$BIN/enrich" --bus "log:$T/deep-$max" --until-end 2> "$T/log"
+  is "$(topic "log:$T/deep-$max/enriched" | sed -n 's/.*"message_id":"\(d[0-9]*\)".*/\1/p' | tr '\n' ' ')" "$wanted " "enrich takes them, too"
+done << 'END'
+8 d8
+64 d8 d9 d64
+256 d8 d9 d64 d65 d256
+END
+like "$("$BIN/collect" --stdin --depth-max 257 2>&1 < /dev/null)" 'depth-max.*256' "--depth-max 257 is refused"
+
 python3 - > "$T/many" << 'END'
 import json
 for i in range(200000):

@@ -105,14 +105,14 @@ static const struct enrich_case hostile[] = {
 
 static void depth(struct enrich_bench *bench)
 {
-	static char body[400];
+	static char body[700];
 	struct enrich_case c = { .said = "nested too deeply", .type = "track", .body = body,
 				 .bad = "body_not_json" };
 	size_t n = (size_t)snprintf(body, sizeof(body), "{\"event\":\"x\",\"properties\":");
 
-	memset(body + n, '[', 100);
-	memset(body + n + 100, ']', 100);
-	snprintf(body + n + 200, sizeof(body) - n - 200, "}");
+	memset(body + n, '[', 300);
+	memset(body + n + 300, ']', 300);
+	snprintf(body + n + 600, sizeof(body) - n - 600, "}");
 	case_check(bench, &c);
 }
 

@@ -162,12 +162,18 @@ static void test_depth(struct tap *tap, struct json_reader *json)
 		OK(tap, parse_depth(json, (size_t)max, shapes[i].open, shapes[i].close, NULL) == 0,
 		   "shape %zu: depth %d", i, max);
 		OK(tap, parse_depth(json, JSON_DEPTH_MAX + 1, shapes[i].open, shapes[i].close,
-				    &err) == -EBADMSG, "shape %zu: 65 refused (%s)", i, err.text);
+				    &err) == -EBADMSG, "shape %zu: one more refused (%s)", i, err.text);
 		OK(tap, parse_depth(json, 100000, shapes[i].open, shapes[i].close,
 			NULL) == -EBADMSG,
 		   "shape %zu: 100,000 refused", i);
 	}
-	OK(tap, parse_depth(json, JSON_DEPTH_MAX, "[", "]", NULL) == 0, "64 arrays");
+	OK(tap, parse_depth(json, JSON_DEPTH_MAX, "[", "]", NULL) == 0, "256 arrays");
+	json_limit_depth(json, 5);
+	OK(tap, parse_depth(json, 5, "[", "]", NULL) == 0, "a limit of 5: 5 arrays");
+	OK(tap, parse_depth(json, 6, "[", "]", NULL) == -EBADMSG, "6 are refused");
+	OK(tap, parse_depth(json, 2, "[[],[],[[]],\"[[[[[[[[\",", "]", NULL) == 0,
+	   "many brackets, but not deep");
+	json_limit_depth(json, JSON_DEPTH_MAX);
 }
 
 static void test_get(struct tap *tap, struct json_reader *json)
@@ -335,7 +341,7 @@ static void test_memory(struct tap *tap, struct json_reader *json)
 #endif
 }
 
-/* A limit of the output is never passed, and 80 bytes over the need are enough. */
+/* A limit of the output is never passed, and a writer's spare room over the need is enough. */
 static void test_limit(struct tap *tap, struct json_reader *json)
 {
 	struct slice text = SLICE("{\"a\":[1,2,{\"b\":\"c\\n\"}],\"d\":null,"
@@ -349,10 +355,10 @@ static void test_limit(struct tap *tap, struct json_reader *json)
 		if (json_parse(json, text, &root, NULL))
 			break;
 		json_write(root, &out);
-		wrong += out.len > limit || (out.failed && limit >= text.len + 80) ||
+		wrong += out.len > limit || (out.failed && limit >= text.len + JSON_DEPTH_MAX + 16) ||
 			 (!out.failed && !slice_eq(buf_slice(&out), text));
 		json_write_text(text, &quoted);
-		wrong += quoted.len > limit || (quoted.failed && limit >= text.len * 2 + 80);
+		wrong += quoted.len > limit || (quoted.failed && limit >= text.len * 2 + JSON_DEPTH_MAX + 16);
 		buf_close(&quoted);
 		buf_close(&out);
 	}
