@@ -554,13 +554,27 @@ static int settle_assign(struct segment_map *map, int64_t offset)
 	return 0;
 }
 
+/* Blocks that could neither be synced nor cut off: the next segment holds their records, and
+ * whatever stands behind these blocks, damaged or not, is of no more use. */
+static void settle_trim(struct segment_map *map, int64_t room)
+{
+	struct segment_run *first = map->runs;
+
+	if (room < 0 || map->count == 0 || first->why || first->count <= room)
+		return;
+	first->count = room;
+	map->count = 1;
+}
+
 int segment_settle(struct segment_map *map, int64_t offset, int64_t end)
 {
 	int64_t lost = end - offset, claimed = 0;
-	size_t first = map->count, last = 0, bad = 0, unknown = 0;
+	size_t first, last = 0, bad = 0, unknown = 0;
 	struct segment_run all;
 	int rc;
 
+	settle_trim(map, lost);
+	first = map->count;
 	for (size_t i = 0; i < map->count; i++) {
 		struct segment_run *run = &map->runs[i];
 
@@ -575,13 +589,6 @@ int segment_settle(struct segment_map *map, int64_t offset, int64_t end)
 			unknown++;
 		else
 			claimed += run->count;
-	}
-	/* Blocks that could neither be synced nor cut off: the next segment holds their records. */
-	for (size_t i = map->count; bad == 0 && lost < 0 && i > 0; i--) {
-		int64_t surplus = -lost < map->runs[i - 1].count ? -lost : map->runs[i - 1].count;
-
-		map->runs[i - 1].count -= surplus;
-		lost += surplus;
 	}
 	if (lost < 0)
 		return -EBADMSG;

@@ -129,7 +129,8 @@ MUST_CHECK int segment_scan(const struct segment *segment, struct segment_checke
 /* Gives the runs their offsets: the first begins at `offset`, the last ends at `end`. What is lost
  * is end - offset - what is good. Where several damaged places share a loss that cannot be told
  * apart, they and all between become one run. Good records beyond `end` are left out, where nothing
- * is damaged: the segment could not be cut. -EBADMSG: damage, and yet more records than offsets. */
+ * before them is damaged: the segment could not be cut. -EBADMSG: damage, and yet more records
+ * than offsets. */
 MUST_CHECK int segment_settle(struct segment_map *map, int64_t offset, int64_t end);
 void segment_map_reset(struct segment_map *map);
 

@@ -83,6 +83,10 @@ static void test_settle(struct tap *tap)
 		{ "g3 b9 g1 b9 g4", 1012, "1000+3 !1003+5 1008+4", "two that lie are one" },
 		{ "g3 b2 g1 b2 g4", 1012, "1000+3 !1003+2 1005+1 !1006+2 1008+4", "two that fit" },
 		{ "g9", 1005, "1000+5", "a tail that could not be cut off" },
+		{ "g9 b2", 1005, "1000+5", "one with damage behind it" },
+		{ "g9 b?", 1005, "1000+5", "of unknown size" },
+		{ "g9 b2 g1 b?", 1005, "1000+5", "and with more" },
+		{ "g5 b2", 1005, "1000+5 !1005+0", "damage behind all there should be" },
 		{ "g3 b2 g9", 1008, NULL, "damage, and more than can be" },
 	};
 
