@@ -1,0 +1,29 @@
+/* files - saved reports, destinations and triggers: small YAML files that people edit, too
+ *
+ *      GET    /api/files/KIND              {"files":[{"name":..,"value":{..}},..]}
+ *      GET    /api/files/KIND/NAME         {"name":..,"value":{..}}
+ *      PUT    /api/files/KIND/NAME         a JSON object, becomes the file (rename = commit)
+ *      DELETE /api/files/KIND/NAME
+ * KIND is reports, destinations or triggers: a directory under --dir. NAME is [A-Za-z0-9_-]{1,64}.
+ * A file that cannot be read stands in the list with its "error". Values of keys that are secrets
+ * ("password", "secret", "token", "key" in the name) go out as "$secret" and are kept where a PUT
+ * brings that back.
+ */
+// SPDX-License-Identifier: Apache-2.0
+#ifndef REPORT_FILES_H
+#define REPORT_FILES_H
+
+#include "lib/buf.h"
+#include "lib/err.h"
+#include "lib/slice.h"
+
+struct files;
+
+MUST_CHECK int files_open(struct files **filesp, const char *dir, struct err *err);
+void files_close(struct files *files);
+
+/* path: behind /api/files/. Appends the body; the status. */
+int files_answer(struct files *files, struct slice method, struct slice path, struct slice body,
+		 struct buf *out);
+
+#endif
