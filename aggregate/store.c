@@ -482,10 +482,10 @@ int store_add(struct store *store, const struct store_row *row, struct err *err)
 
 	assert(store->is_changing && event && event->value.kind == PROP_TEXT);
 	if (is_too_old(store, row->time_us, row->received_us))
-		return 0;
+		return 2;
 	if (persons_is_deleted(store->persons, row->actor, row->received_us)) {
 		store->added.deleted++;
-		return 0;
+		return 2;
 	}
 	if (is_repeat(store, row)) {
 		store->added.duplicates++;

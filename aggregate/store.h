@@ -69,7 +69,7 @@ struct store_row {
 		struct prop value;
 	} *props;                       /* any order, names differ; $event and $source are in it */
 };
-/* 1: added; 0: it was there, or must not be kept. -ENOMEM, -EIO ... */
+/* 1: added; 0: it was there; 2: it must not be kept (too old, of a deleted person). -ENOMEM. */
 MUST_CHECK int store_add(struct store *store, const struct store_row *row, struct err *err);
 
 /* The adding thread brackets its changes (a batch): between these no snapshot begins. */

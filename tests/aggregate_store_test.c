@@ -453,7 +453,7 @@ static void test_limits(struct tap *tap)
 		props[0].value.text = props[1].name = slice_from(name);
 		if (i == 9)
 			row.time_us -= conf.retain_us + 1;
-		added += store_add(store, &row, &err);
+		added += store_add(store, &row, &err) == 1;
 	}
 	if (store_change_end(store, &err) < 0)
 		abort();
