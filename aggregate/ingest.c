@@ -7,9 +7,65 @@
 /* How often the ends of the topic are looked at: on Kafka that asks librdkafka. */
 #define LOOK_MS 200
 
-void ingest_init(struct ingest *ingest)
+/* The counts of all that the store has, for emit. */
+static int load_counts(struct ingest *ingest, struct err *err)
 {
+	struct snapshot snapshot;
+	int rc = store_snapshot(ingest->store, &snapshot, err);
+
+	if (rc < 0)
+		return rc;
+	for (size_t f = 0; f < snapshot.file_count && rc == 0; f++) {
+		const struct column_file *file = snapshot.files[f];
+
+		for (uint32_t a = 0; a < file->actors && rc == 0; a++) {
+			char kind = 'u';
+			struct slice id = { "", 0 };
+
+			if (column_is_gone(file, file->actor[a]))
+				continue;
+			if (file->actor[a] != PERSON_NOBODY)
+				id = persons_id(snapshot.persons, file->actor[a], &kind);
+			for (uint32_t row = file->start[a]; row < file->start[a + 1] && rc >= 0;
+			     row++)
+				rc = count_add(ingest->count,
+					       column_value(file->event,
+							    column_code(file->event, row,
+									&(uint32_t){ 0 })).text,
+					       kind, id, file->time[row]);
+		}
+	}
+	snapshot_release(&snapshot);
+	return rc < 0 ? err_set(err, rc, "the counts do not fit into memory") : 0;
+}
+
+int ingest_open(struct ingest *ingest, const int64_t next[BUS_PARTITIONS_MAX], struct err *err)
+{
+	int rc = row_taker_open(&ingest->taker, ingest->store, err);
+
 	stamp_seen_init(&ingest->seen);
+	for (int p = 0; p < BUS_PARTITIONS_MAX; p++) {
+		ingest->state.next[p] = next[p];
+		if (next[p])
+			ingest->state.partitions = p + 1;
+	}
+	if (rc == 0 && ingest->count)
+		rc = load_counts(ingest, err);
+	return rc;
+}
+
+void ingest_close(struct ingest *ingest)
+{
+	if (ingest)
+		row_taker_close(ingest->taker);
+}
+
+int64_t ingest_start(void *ctx, int32_t partition, struct err *err)
+{
+	const struct ingest *ingest = ctx;
+
+	(void)err;
+	return ingest->state.next[partition] ? ingest->state.next[partition] : BUS_OFFSET_FIRST;
 }
 
 static int count_one(struct ingest *ingest, const struct value *fields, struct err *err)
@@ -34,6 +90,7 @@ static int ingest_step(void *ctx, struct filter *filter, const struct bus_record
 	const struct value *fields = record->fields;
 	int64_t src = fields[ENRICHED_SRC_PARTITION].num;
 	int32_t p = record->partition;
+	int rc;
 
 	(void)filter;
 	ingest->state.next[p] = record->offset + record->count;
@@ -46,7 +103,13 @@ static int ingest_step(void *ctx, struct filter *filter, const struct bus_record
 		return FILTER_DUPLICATE;
 	if (slice_is(value_slice(&fields[ENRICHED_TYPE]), RECORD_TYPE_MARKER))
 		return FILTER_FILTERED;
-	return count_one(ingest, fields, err);
+	if (!ingest->is_changing)
+		store_change_begin(ingest->store);
+	ingest->is_changing = true;
+	rc = row_take(ingest->taker, fields, err);
+	if (rc != 1)
+		return rc < 0 ? rc : rc == 0 ? FILTER_DUPLICATE : FILTER_FILTERED;
+	return ingest->count ? count_one(ingest, fields, err) : FILTER_OUT;
 }
 
 /* All that was received before complete_through is counted: now, where nothing is left to read;
@@ -76,15 +139,41 @@ static void look_at_ends(struct ingest *ingest, bool idle)
 		state->complete_through_us = through;
 }
 
+static void set_gauges(struct ingest *ingest)
+{
+	struct store_counts counts = store_counts(ingest->store);
+	struct row_counts rows = row_counts(ingest->taker);
+	const uint64_t values[] = {
+		counts.events, persons_count(store_persons(ingest->store)), counts.files,
+		counts.images, counts.file_bytes, counts.memory_bytes, counts.merges,
+		counts.properties_left_out + rows.left_out, counts.events_left_out, rows.adjusted,
+		counts.deleted, ingest->state.emitted,
+	};
+
+	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++)
+		metric_set_value(ingest->gauges[i], (int64_t)values[i]);
+}
+
 static void publish(struct ingest *ingest, struct filter *filter)
 {
 	ingest->state.ledger = *filter_ledger(filter);
 	pthread_mutex_lock(&ingest->progress->lock);
 	ingest->progress->state = ingest->state;
 	pthread_mutex_unlock(&ingest->progress->lock);
-	metric_set_value(ingest->persons, (int64_t)count_persons(ingest->count));
-	metric_set_value(ingest->names, count_names(ingest->count));
-	metric_set_value(ingest->emitted, (int64_t)ingest->state.emitted);
+	set_gauges(ingest);
+}
+
+static int emit_due(struct ingest *ingest, struct filter *filter, int64_t now_ms, struct err *err)
+{
+	int rc;
+
+	if (!ingest->emit || (!filter_is_ending(filter) &&
+			      now_ms - ingest->emitted_ms < ingest->emit_every_ms))
+		return 0;
+	rc = emit_changes(ingest->emit, filter, ingest->state.next, ingest->state.end,
+			  ingest->state.partitions, &ingest->state.emitted);
+	ingest->emitted_ms = now_ms;
+	return rc < 0 ? err_set(err, rc, "counted: %s", bus_error_text(emit_bus(ingest->emit))) : 0;
 }
 
 static int ingest_commit(void *ctx, struct filter *filter, bool idle, struct err *err)
@@ -92,33 +181,52 @@ static int ingest_commit(void *ctx, struct filter *filter, bool idle, struct err
 	struct ingest *ingest = ctx;
 	int64_t now_ms = when_monotonic_ms();
 	bool ending = filter_is_ending(filter);
-	int rc = 0;
+	int rc = ingest->is_changing ? store_change_end(ingest->store, err) : 0;
 
-	if (ending || now_ms - ingest->looked_ms >= LOOK_MS) {
+	ingest->is_changing = false;
+	if (rc == 0 && (ending || now_ms - ingest->looked_ms >= LOOK_MS)) {
 		look_at_ends(ingest, idle);
 		ingest->looked_ms = now_ms;
 	}
-	if (ingest->emit && (ending || now_ms - ingest->emitted_ms >= ingest->emit_every_ms)) {
-		rc = emit_changes(ingest->emit, filter, ingest->state.next, ingest->state.end,
-				  ingest->state.partitions, &ingest->state.emitted);
-		ingest->emitted_ms = now_ms;
-	}
+	if (rc == 0)
+		rc = store_commit(ingest->store, ingest->state.next,
+				  bus_partition_count(ingest->in), ending, err);
+	if (rc == 0)
+		rc = emit_due(ingest, filter, now_ms, err);
 	publish(ingest, filter);
-	return rc < 0 ? err_set(err, rc, "counted: %s", bus_error_text(emit_bus(ingest->emit))) : 0;
+	return rc;
 }
 
 static int ingest_begin(void *ctx, struct filter *filter, struct err *err)
 {
+	static const struct {
+		enum metric_kind kind;
+		const char *name, *help;
+	} gauges[] = {
+		{ METRIC_GAUGE, "millrace_aggregate_events", "Events in the store." },
+		{ METRIC_GAUGE, "millrace_aggregate_persons", "Known persons." },
+		{ METRIC_GAUGE, "millrace_aggregate_files", "Column files." },
+		{ METRIC_GAUGE, "millrace_aggregate_images", "The same in memory." },
+		{ METRIC_GAUGE, "millrace_aggregate_file_bytes", "Bytes of column files." },
+		{ METRIC_GAUGE, "millrace_aggregate_memory_bytes", "Bytes of events in memory." },
+		{ METRIC_COUNTER, "millrace_aggregate_merges_total", "Flushes and merges." },
+		{ METRIC_COUNTER, "millrace_aggregate_properties_left_out_total",
+		  "Properties that were too many, too deep, or no JSON." },
+		{ METRIC_COUNTER, "millrace_aggregate_events_left_out_total",
+		  "Events whose name was one too many." },
+		{ METRIC_COUNTER, "millrace_aggregate_times_adjusted_total",
+		  "Events with an impossible time." },
+		{ METRIC_COUNTER, "millrace_aggregate_deleted_total",
+		  "Events that came for a deleted person." },
+		{ METRIC_COUNTER, "millrace_aggregate_emitted_total",
+		  "Records written to counted." },
+	};
 	struct ingest *ingest = ctx;
-	struct metric_set *set = filter_metrics(filter);
 
 	(void)err;
-	ingest->persons = metric_add(set, METRIC_GAUGE, "millrace_aggregate_persons", "",
-				     "Different users counted.");
-	ingest->names = metric_add(set, METRIC_GAUGE, "millrace_aggregate_event_names", "",
-				   "Different event names.");
-	ingest->emitted = metric_add(set, METRIC_COUNTER, "millrace_aggregate_emitted_total", "",
-				     "Records written to counted.");
+	for (size_t i = 0; i < sizeof(gauges) / sizeof(gauges[0]); i++)
+		ingest->gauges[i] = metric_add(filter_metrics(filter), gauges[i].kind,
+					       gauges[i].name, "", gauges[i].help);
 	return 0;
 }
 

@@ -24,6 +24,20 @@ static const struct opt options[] = {
 	  "answer questions there; port 0 picks one" },
 	{ "port-file", OPT_TEXT, AT(port_file), NULL, 0, 0, "FILE",
 	  "write the HOST:PORT that was bound there" },
+	{ "flush-bytes", OPT_BYTES, AT(flush_bytes), "128m", 1024, INT64_C(1) << 40, "SIZE",
+	  "events in memory are written to a file when they take so much" },
+	{ "retain", OPT_MS, AT(retain_ms), "0", 0, INT64_MAX / 1000, "TIME",
+	  "events older than that go away; 0: keep all" },
+	{ "names-max", OPT_COUNT, AT(names_max), "4096", 16, 65536, "COUNT",
+	  "different names of events, and of properties; more are left out" },
+	{ "rebuild", OPT_FLAG, AT(rebuild), "no", 0, 0, NULL,
+	  "make the state anew from the topic, put it in the old one's place, and end" },
+	{ "query-threads", OPT_COUNT, AT(query_threads), "0", 0, 256, "COUNT",
+	  "threads of one question; 0: one per core" },
+	{ "query-time", OPT_MS, AT(query_ms), "30s", 10, 3600000, "TIME",
+	  "a question that takes longer is answered with 408" },
+	{ "query-memory", OPT_BYTES, AT(query_memory), "512m", 1 << 20, INT64_C(1) << 40, "SIZE",
+	  "a question that needs more is answered with 413" },
 	{ "emit-every", OPT_MS, AT(emit_ms), "1s", 10, 86400000, "TIME",
 	  "changed counts are emitted at most so often" },
 	{ "until-end", OPT_FLAG, AT(until_end), "no", 0, 0, NULL,
@@ -80,8 +94,10 @@ static int check(void *ctx, struct err *err)
 
 const struct opt_program aggregate_program = {
 	.name = "aggregate",
-	.summary = "count events and users, and answer questions about them",
-	.usage = "  aggregate --in BUS --state DIR --http HOST:PORT [--out PREFIX] [OPTION..]",
+	.summary = "keep every person's events, and answer questions about them",
+	.usage = "  aggregate --in BUS --state DIR --http HOST:PORT [--out PREFIX] [OPTION..]\n"
+		 "  aggregate --rebuild --in BUS --state DIR [OPTION..]\n"
+		 "  aggregate check DIR",
 	.opts = options,
 	.check = check,
 };

@@ -23,6 +23,9 @@ struct aggregate_conf {
 	const char *port_file;
 	const char *assign;
 	const char *metrics;
+	int64_t flush_bytes, retain_ms, names_max;
+	bool rebuild;
+	int64_t query_threads, query_ms, query_memory;
 	int64_t emit_ms;
 	bool until_end;
 	int64_t open_ms;

@@ -298,6 +298,10 @@ void store_close(struct store *store)
 		return;
 	atomic_store(&store->stop, true);
 	pthread_mutex_lock(&store->lock);
+	/* A batch that failed half-way is never ended. */
+	store->is_changing = false;
+	store->grants = store->readers_waiting;
+	pthread_cond_broadcast(&store->turn);
 	pthread_cond_broadcast(&store->work);
 	pthread_mutex_unlock(&store->lock);
 	for (int i = 0; i < store->thread_count; i++)

@@ -17,7 +17,7 @@ up() {
 }
 ask() { curl -sS -w '\n%{http_code}' -d "$2" "http://$(cat "$T/port")/v1/query/$1" > "$T/answer"; head -n -1 "$T/answer"; }
 status() { curl -sS "http://$(cat "$T/port")/v1/status"; }
-caught_up() { [ "$(status | jq '.ledger.in')" = "$1" ]; }
+caught_up() { [ "$(status | jq '[.offsets[].next] | add')" = "$1" ]; }
 counted() {
   rm -rf "$T/counted"
   "$BIN/sink" --in "$bus/counted" --to "file:$T/counted" --until-end 2>> "$T/sink.log"
@@ -37,8 +37,8 @@ up
 wait_for 20 caught_up 3090
 ok $? "all records are read"
 is "$(status | jq -c '.ledger')" '{"in":3090,"out":3000,"bad":0,"duplicate":30,"filtered":60,"pending":0}' "the ledger"
-is "$(status | jq -c '[.offsets[].next, .names, .persons, .events]')" \
-  "[1545,1545,6,$(jq -r "$user" "$T/lines" | sort -u | wc -l),3000]" "offsets, names, persons"
+is "$(status | jq -c '[.offsets[].next, .persons, .events]')" \
+  "[1545,1545,$(jq -r "$user" "$T/lines" | sort -u | wc -l),3000]" "offsets, persons, events"
 for event in "Page" 'Signed "Up"' "Заказ" $'line\nbreak' "*"; do
   json=$(jq -cn --arg e "$event" '$e')
   ask trend "{\"measures\":[{\"event\":$json},{\"event\":$json,\"measure\":\"unique\"}],$range}" > "$T/trend"
@@ -72,7 +72,7 @@ is "$(jq -c '.series[0].incomplete' "$T/trend")" '[false,true]' "today is not ov
 # What it refuses
 ask trend '{"measures":[{"event":"A","measure":"sum"}]}' > "$T/trend"
 is "$(jq -c '[.error.code, .error.at]' "$T/trend") $(tail -1 "$T/answer")" \
-  '["not_supported","/measures/0/measure"] 400' "what it cannot yet"
+  '["bad_value","/measures/0/prop"] 400' "a sum of nothing"
 ask funnel '{}' > /dev/null; is "$(tail -1 "$T/answer")" 400 "another kind"
 is "$(curl -s -o /dev/null -w '%{http_code}' "http://$(cat "$T/port")/nothing")" 404 "another path"
 is "$(curl -s -o /dev/null -w '%{http_code}' "http://$(cat "$T/port")/v1/query/trend")" 405 "another method"

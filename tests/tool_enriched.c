@@ -77,7 +77,8 @@ static void make(struct maker *maker, int partition, long offset)
 	maker->fields[ENRICHED_SOURCE] = value_text(SLICE("web"));
 	text(maker, 2, user % 3 ? ENRICHED_USER_ID : ENRICHED_ANONYMOUS_ID);
 	maker->fields[ENRICHED_TIMESTAMP] = value_num(at);
-	maker->fields[ENRICHED_RECEIVED_AT] = value_num(BASE_US + offset * 1000000);
+	maker->fields[ENRICHED_RECEIVED_AT] =
+		value_num(BASE_US + 3 * 86400 * INT64_C(1000000) + offset * 1000000);
 	maker->fields[ENRICHED_DOOR] = value_text(SLICE("segment"));
 	maker->fields[ENRICHED_GEO_COUNTRY] = value_text(SLICE("DE"));
 	maker->fields[ENRICHED_GEO_LAT] = value_real(52.52);
