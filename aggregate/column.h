@@ -9,8 +9,8 @@
  * rows are in canonical order: (time, message id). A row is one record of `enriched`, of any type.
  * Every column is coded by a dictionary of its own: code 0 is "not set", codes 1.. are its values,
  * each once, in the order of prop.h. So a condition on a property is decided once per value, not
- * once per row, and then is one table look-up. Columns are dense (a code per row) or sparse (the rows
- * that have it, rising, and their codes), whichever is smaller. Codes take 1, 2 or 4 bytes.
+ * once per row, and then is one table look-up. Columns are dense (a code per row) or sparse (the
+ * rows that have it, rising, and their codes), whichever is smaller. Codes take 1, 2 or 4 bytes.
  * Built-in properties are columns whose names begin with '$' ($event, $type, $browser, ...).
  *
  * The same bytes are a file (mmapped) or live in memory (the newest events): one format, one
