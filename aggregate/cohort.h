@@ -1,7 +1,8 @@
 /* cohort - a query over people: which persons does it mean?
  *
  *      {"and":[{"prop":"gender","op":"is","values":["female"]},
- *              {"did":"Purchase","count":{"op":">=","n":3},"within":{"last":{"n":30,"unit":"day"}}}]}
+ *              {"did":"Purchase","count":{"op":">=","n":3},
+ *               "within":{"last":{"n":30,"unit":"day"}}}]}
  *        --> selectors for a scan, and a tree to try on each person that comes
  *
  * Nodes (docs/questions.md, "People"): and, or, not; prop (of the profile, as it is now); did with
@@ -42,8 +43,8 @@ MUST_CHECK int cohort_bind(struct cohort *cohort, const struct snapshot *snapsho
 struct cohort_eye;
 MUST_CHECK int cohort_eye_open(struct cohort_eye **eyep, const struct cohort *cohort);
 void cohort_eye_close(struct cohort_eye *eye);
-/* 1: meant; 0: not; -errno. *next_us: the first instant at which the answer can change without a new
- * event, INT64_MAX: never. May be NULL. */
+/* 1: meant; 0: not; -errno. *next_us: the first instant at which the answer can change without a
+ * new event, INT64_MAX: never. May be NULL. */
 MUST_CHECK int cohort_try(struct cohort_eye *eye, const struct scan_person *person,
 			  int64_t *next_us);
 

@@ -1,6 +1,7 @@
 /* cohort_own - the tree of a people query, for cohort*.c only
  *
- * Nodes lie in one array in the order of the text: a node's children follow it, `skip` nodes in all.
+ * Nodes lie in one array in the order of the text: a node's children follow it, `skip` nodes in
+ * all with itself.
  */
 // SPDX-License-Identifier: Apache-2.0
 #ifndef AGGREGATE_COHORT_OWN_H

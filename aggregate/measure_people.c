@@ -129,8 +129,8 @@ static int parse_columns(struct people *people, yyjson_val *list, struct questio
 
 static int parse(struct people *people, yyjson_val *root, struct question_error *error)
 {
-	static const char *const known[] = { "query", "columns", "sort", "limit", "page", "universe",
-					     "zone", NULL };
+	static const char *const known[] = { "query", "columns", "sort", "limit", "page",
+					     "universe", "zone", NULL };
 	static const char *const universes[] = { "all", "profiles", NULL };
 	struct predicate_world predicates;
 	struct slice text = { NULL, 0 };

@@ -770,6 +770,11 @@ const uint32_t *persons_forgotten(struct persons *persons, size_t *count)
 	return persons->forgotten.items;
 }
 
+bool persons_has_changed(const struct persons *persons)
+{
+	return persons->touched.count || (persons->changed.count && !persons->changed_taken);
+}
+
 const uint32_t *persons_changed(struct persons *persons, size_t *count)
 {
 	if (persons->changed_taken)

@@ -105,8 +105,10 @@ MUST_CHECK int persons_settle(struct persons *persons);
 const uint32_t *persons_forgotten(struct persons *persons, size_t *count);
 /* Leaders whose person changed (an event named him, profile, link, delete) since the last call, for
  * saved queries; one entry may repeat. Owned by persons, until its next change. A merged person's
- * former leaders are in it, too. NULL where there is no memory for it: then all may have changed. */
+ * former leaders are in it, too. NULL: no memory for it, so all may have changed. */
 const uint32_t *persons_changed(struct persons *persons, size_t *count);
+/* Is there anything for it to tell? Only for the thread that changes. */
+bool persons_has_changed(const struct persons *persons);
 
 /* Reading */
 uint32_t persons_actor_count(const struct persons *persons);    /* actors are 1 .. count - 1 */

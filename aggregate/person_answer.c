@@ -61,17 +61,20 @@ struct prop person_last_value(const struct snapshot *snapshot, uint32_t leader, 
 		if (!column)
 			continue;
 		do {
-			uint32_t from = 0, row, count;
+			uint32_t from = 0, row = 0, count;
 
-			if (column_run(file, actor, &from, &row, &count))
-				for (uint32_t r = row + count; r-- > row && file->time[r] > time_us;) {
-					uint32_t at = 0, code = column_code(column, r, &at);
+			if (!column_run(file, actor, &from, &row, &count))
+				count = 0;
+			for (uint32_t r = row + count; count && r-- > row; count--) {
+				uint32_t at = 0, code = column_code(column, r, &at);
 
-					if (!code)
-						continue;
-					value = column_value(column, code);
-					time_us = file->time[r];
-				}
+				if (file->time[r] <= time_us)
+					break;
+				if (!code)
+					continue;
+				value = column_value(column, code);
+				time_us = file->time[r];
+			}
 			actor = ring[actor];
 		} while (actor != leader);
 	}

@@ -121,14 +121,16 @@ static void test_junk(struct tap *tap)
 		const char *id;
 		bool is_junk;
 	} cases[] = {
-		{ "", true }, { "null", true }, { "NULL", true }, { "undefined", true }, { "0", true },
-		{ "true", true }, { "anon", true }, { "00000000-0000-0000-0000-000000000000", true },
+		{ "", true }, { "null", true }, { "NULL", true }, { "undefined", true },
+		{ "0", true },
+		{ "true", true }, { "anon", true },
+		{ "00000000-0000-0000-0000-000000000000", true },
 		{ "1", false }, { "u0", false }, { "anon-1", false }, { "-1", false },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-		OK(tap, persons_is_junk(slice_from(cases[i].id)) == cases[i].is_junk, "junk: '%s' %d",
-		   cases[i].id, cases[i].is_junk);
+		OK(tap, persons_is_junk(slice_from(cases[i].id)) == cases[i].is_junk,
+		   "junk: '%s' %d", cases[i].id, cases[i].is_junk);
 }
 
 static void test_links(struct tap *tap)
@@ -136,7 +138,8 @@ static void test_links(struct tap *tap)
 	struct dir dir = make_dir();
 	struct persons *p = open_in(&dir, &none);
 	uint32_t d1 = actor_of(p, 'a', "D1", 1), u1, d2, u2;
-	struct person_when early = when_at(5, 9, 9), at = when_at(10, 2, 1), late = when_at(20, 3, 2);
+	struct person_when early = when_at(5, 9, 9), at = when_at(10, 2, 1);
+	struct person_when late = when_at(20, 3, 2);
 
 	u1 = actor_of(p, 'u', "U1", 2);
 	must(persons_link(p, d1, u1, &at));
@@ -181,14 +184,16 @@ static void test_aliases(struct tap *tap)
 	OK(tap, persons_count(p) == 3, "a previous id without events is nobody more");
 	must(persons_alias(p, SLICE("old"), u, true, &at));
 	must(persons_settle(p));
-	OK(tap, persons_count(p) == 1 && is_name(p, 'u', "old", "new"), "with merge two users are one");
+	OK(tap, persons_count(p) == 1 && is_name(p, 'u', "old", "new"),
+	   "with merge two users are one");
 	persons_close(p);
 
 	/* I03: A..D, merges BC, CD, AC in any order */
 	for (int order = 0; order < 6; order++) {
 		static const char *const pairs[3][2] = { { "B", "C" }, { "C", "D" }, { "A", "C" } };
-		static const int orders[6][3] = { { 0, 1, 2 }, { 0, 2, 1 }, { 1, 0, 2 }, { 1, 2, 0 },
-						  { 2, 0, 1 }, { 2, 1, 0 } };
+		static const int orders[6][3] = {
+			{ 0, 1, 2 }, { 0, 2, 1 }, { 1, 0, 2 }, { 1, 2, 0 }, { 2, 0, 1 }, { 2, 1, 0 }
+		};
 
 		p = open_in(&dir, &none);
 		for (const char *id = "ABCD"; *id; id++)
@@ -196,8 +201,8 @@ static void test_aliases(struct tap *tap)
 		for (int i = 0; i < 3; i++) {
 			const char *const *pair = pairs[orders[order][i]];
 
-			must(persons_alias(p, slice_from(pair[0]), actor_of(p, 'u', pair[1], 2), true,
-					   &at));
+			must(persons_alias(p, slice_from(pair[0]), actor_of(p, 'u', pair[1], 2),
+					   true, &at));
 			must(persons_settle(p));
 		}
 		OK(tap, persons_count(p) == 1 && is_name(p, 'u', "D", "A"), "I03: order %d", order);
@@ -527,11 +532,13 @@ static void compare(const struct persons *p, const struct fact *facts, char word
 			snprintf(words, 128, "%d is not deleted", i);
 		for (int k = 0; k < KEYS && alone && actors[i]; k++) {
 			static const char *const keys[KEYS] = { "set", "once", "add" };
-			struct prop got = persons_trait(p, actors[i], slice_from(keys[k]), &scratch);
+			struct prop got = persons_trait(p, actors[i], slice_from(keys[k]),
+							&scratch);
 			double want = model_value(&m, sorted, i, k);
 
 			if ((got.kind == PROP_NUMBER ? got.number : 0) != want)
-				snprintf(words, 128, "%d %s: %g, not %g", i, keys[k], got.number, want);
+				snprintf(words, 128, "%d %s: %g, not %g", i, keys[k], got.number,
+					 want);
 		}
 	}
 	buf_close(&scratch);
@@ -633,12 +640,13 @@ static void test_random(struct tap *tap)
 				       words);
 			profile_text(p, order ? &other : &first);
 			if (order && strcmp(first.ptr, other.ptr) != 0 && bad_order++ < 3)
-				printf("# seed %" PRIu64 " order %d:\n# %s\n# %s\n", 20261124 + round,
-				       order, first.ptr, other.ptr);
+				printf("# seed %" PRIu64 " order %d:\n# %s\n# %s\n",
+				       20261124 + round, order, first.ptr, other.ptr);
 			persons_close(p);
 		}
 	}
-	OK(tap, bad_model == 0, "600 sets of facts (seeds from 20261124) as the model says, 6 orders");
+	OK(tap, bad_model == 0,
+	   "600 sets of facts (seeds from 20261124) as the model says, 6 orders");
 	OK(tap, bad_order == 0, "and the same persons and profiles in each order");
 	buf_close(&first);
 	buf_close(&other);
