@@ -5,16 +5,20 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#define EXACT_MAX  24           /* texts that an exact part may come to */
+#define EXACT_MAX  64           /* texts that an exact part may come to */
 #define UNION_MAX  600          /* of an alternation: lists of device models are long */
-#define CLASS_MAX  4            /* bytes of a class that is expanded */
-#define CONJ_MAX   12           /* sets kept until the best are chosen */
+#define CLASS_MAX  4            /* bytes of a class that is expanded; digits, too, would make the
+				   rules four times slower to open and 10 % faster */
+#define REPEAT_MAX 3            /* x{0,3} is expanded */
+#define CONJ_MAX   20           /* sets kept until the best are chosen */
 #define DEPTH_MAX  64
 
-/* What is known of a part of the expression. */
+/* What is known of a part of the expression. Every match begins with a text of head and ends with
+ * one of tail, so that `; (?:AN\d.*|ARCH.*)` needs "; an" or "; arch", not ";" and "an" or "arch".
+ * An exact part's head and tail are the texts themselves. */
 struct part {
-	bool is_exact;                  /* it matches exactly the texts of `exact` */
-	struct literal_set exact;       /* may hold the empty text */
+	bool is_exact;                  /* it matches exactly the texts of head */
+	struct literal_set head, tail;  /* may hold the empty text */
 	struct literal_set conj[CONJ_MAX];
 	int conj_count;
 };
@@ -73,7 +77,17 @@ static struct literal_set set_of(struct parse *p, struct slice text)
 
 static struct part part_exact(struct parse *p, struct slice text)
 {
-	return (struct part){ .is_exact = true, .exact = set_of(p, text) };
+	struct literal_set set = set_of(p, text);
+
+	return (struct part){ .is_exact = true, .head = set, .tail = set };
+}
+
+/* Of which nothing is known. */
+static struct part part_any(struct parse *p)
+{
+	struct literal_set empty = set_of(p, SLICE(""));
+
+	return (struct part){ .is_exact = false, .head = empty, .tail = empty };
 }
 
 static struct part part_empty(struct parse *p)
@@ -92,7 +106,7 @@ static bool set_has_empty(const struct literal_set *set)
 
 static bool is_empty_only(const struct part *part)
 {
-	return part->is_exact && part->exact.count == 1 && part->exact.items[0].len == 0;
+	return part->is_exact && part->head.count == 1 && part->head.items[0].len == 0;
 }
 
 static void add_conj(struct part *part, const struct literal_set *set)
@@ -118,9 +132,9 @@ static struct literal_set set_join(struct parse *p, const struct literal_set *a,
 
 /* Each text of a followed by each of b; false where that is too many or too long. */
 static bool set_cross(struct parse *p, const struct literal_set *a, const struct literal_set *b,
-		      struct literal_set *out)
+		      int max, struct literal_set *out)
 {
-	if (a->count * b->count > EXACT_MAX)
+	if (a->count * b->count > max)
 		return false;
 	for (int i = 0; i < a->count; i++) {
 		for (int k = 0; k < b->count; k++) {
@@ -181,7 +195,7 @@ static const struct literal_set *best_of(const struct part *part)
 	const struct literal_set *best = NULL;
 
 	if (part->is_exact)
-		return set_has_empty(&part->exact) ? NULL : &part->exact;
+		return set_has_empty(&part->head) ? NULL : &part->head;
 	for (int i = 0; i < part->conj_count; i++) {
 		if (!best || score(&part->conj[i]) > score(best))
 			best = &part->conj[i];
@@ -229,7 +243,7 @@ static bool skip_group_head(struct parse *p, bool *is_look, bool *is_closed)
 
 static struct part parse_group(struct parse *p)
 {
-	struct part part = { .is_exact = false };
+	struct part part = part_any(p);
 	bool is_look, is_closed;
 
 	if (++p->depth > DEPTH_MAX || !skip_group_head(p, &is_look, &is_closed)) {
@@ -331,12 +345,12 @@ static bool class_byte(struct parse *p, char *byte)
 /* Behind [ up to behind ]. */
 static struct part parse_class(struct parse *p)
 {
-	struct part part = { .is_exact = true, .exact = { alloc_items(p, 256), 0 } };
+	struct part part = { .is_exact = true, .head = { alloc_items(p, 256), 0 } };
 	bool is_any = p->at < p->end && *p->at == '^';
 	bool is_first = true;
 	char low, high;
 
-	if (!part.exact.items)
+	if (!part.head.items)
 		return part;
 	p->at += is_any;
 	for (; p->at < p->end && (is_first || *p->at != ']') && !p->is_lost; is_first = false) {
@@ -348,17 +362,18 @@ static struct part parse_class(struct parse *p)
 			known &= class_byte(p, &high);
 		}
 		is_any |= !known || (unsigned char)high - (unsigned char)low >= CLASS_MAX ||
-			  part.exact.count + CLASS_MAX > 256;
+			  part.head.count + CLASS_MAX > 256;
 		for (int c = (unsigned char)low; !is_any && c <= (unsigned char)high; c++)
-			part.exact.items[part.exact.count++] = byte_text(p, (char)c);
+			part.head.items[part.head.count++] = byte_text(p, (char)c);
 	}
 	if (p->at == p->end)
 		p->is_lost = true;
 	else
 		p->at++;
-	set_sort(&part.exact);
-	if (is_any || part.exact.count > CLASS_MAX || part.exact.count == 0)
-		return (struct part){ .is_exact = false };
+	set_sort(&part.head);
+	part.tail = part.head;
+	if (is_any || part.head.count > CLASS_MAX || part.head.count == 0)
+		return part_any(p);
 	return part;
 }
 
@@ -373,7 +388,7 @@ static struct part parse_atom(struct parse *p)
 	case '[':
 		return parse_class(p);
 	case '.':
-		return (struct part){ .is_exact = false };
+		return part_any(p);
 	case '^':
 	case '$':
 		return part_empty(p);
@@ -382,7 +397,7 @@ static struct part parse_atom(struct parse *p)
 		case ESCAPE_BYTE:
 			return part_exact(p, byte_text(p, byte));
 		case ESCAPE_ANY:
-			return (struct part){ .is_exact = false };
+			return part_any(p);
 		case ESCAPE_NOTHING:
 			return part_empty(p);
 		default:
@@ -439,33 +454,88 @@ static bool parse_repeat(struct parse *p, int *min, int *max)
 	return true;
 }
 
+/* An exact part min to max times, whole; false: too many texts. */
+static bool repeat_exact(struct parse *p, const struct part *part, int min, int max,
+			 struct part *out)
+{
+	struct literal_set all = { NULL, 0 }, power = set_of(p, SLICE(""));
+
+	if (max > REPEAT_MAX || !power.items)
+		return false;
+	for (int n = 0; n <= max; n++) {
+		struct literal_set more;
+
+		if (n >= min)
+			all = all.items ? set_join(p, &all, &power) : power;
+		if (n == max || p->is_out_of_memory)
+			break;
+		if (!set_cross(p, &power, &part->head, EXACT_MAX, &more))
+			return false;
+		power = more;
+	}
+	if (all.count > EXACT_MAX || !all.items)
+		return false;
+	*out = (struct part){ .is_exact = true, .head = all, .tail = all };
+	return true;
+}
+
 static struct part repeat(struct parse *p, const struct part *part, int min, int max)
 {
-	struct part out = { .is_exact = false };
+	struct part out;
 
 	if ((min == 1 && max == 1) || is_empty_only(part))
 		return *part;
-	if (min == 0 && max == 1 && part->is_exact && part->exact.count < EXACT_MAX) {
-		struct literal_set empty = set_of(p, SLICE(""));
-
-		out.is_exact = true;
-		out.exact = set_join(p, &part->exact, &empty);
+	if (part->is_exact && repeat_exact(p, part, min, max, &out))
 		return out;
-	}
 	if (min == 0)
-		return out;
-	if (part->is_exact) {
-		add_conj(&out, &part->exact);
-		return out;
+		return part_any(p);
+	out = *part;
+	out.is_exact = false;
+	if (part->is_exact)
+		add_conj(&out, &part->head);
+	return out;
+}
+
+/* The last byte of each: what is left of a run that became too much. */
+static struct literal_set last_bytes(struct parse *p, const struct literal_set *set)
+{
+	struct literal_set out = { alloc_items(p, set->count), 0 };
+
+	for (int i = 0; i < set->count && out.items; i++) {
+		struct slice text = set->items[i];
+
+		out.items[out.count++] = slice_skip(text, text.len > 1 ? text.len - 1 : 0);
 	}
-	return *part;
+	if (out.items)
+		set_sort(&out);
+	return out;
+}
+
+/* What run and the head behind it come to is needed; where it is too much, each alone is, and the
+ * run's end with the head. */
+static void need_joint(struct parse *p, struct part *out, const struct literal_set *run,
+		       const struct literal_set *head)
+{
+	struct literal_set joined, ends;
+
+	if (set_cross(p, run, head, UNION_MAX, &joined)) {
+		add_conj(out, &joined);
+		return;
+	}
+	add_conj(out, run);
+	ends = last_bytes(p, run);
+	if (ends.items && set_cross(p, &ends, head, UNION_MAX, &joined))
+		add_conj(out, &joined);
+	else
+		add_conj(out, head);
 }
 
 static struct part parse_sequence(struct parse *p)
 {
 	struct part out = { .is_exact = true };
-	struct part run = part_empty(p);        /* what the latest exact parts come to */
+	struct literal_set run = set_of(p, SLICE(""));  /* the texts of the latest exact parts */
 
+	out.head = run;
 	while (p->at < p->end && *p->at != '|' && *p->at != ')') {
 		struct part part = parse_atom(p);
 		struct literal_set joined;
@@ -475,20 +545,31 @@ static struct part parse_sequence(struct parse *p)
 			part = repeat(p, &part, min, max);
 		if (p->is_lost || p->is_out_of_memory)
 			return out;
-		if (part.is_exact && set_cross(p, &run.exact, &part.exact, &joined)) {
-			run.exact = joined;
+		if (part.is_exact && set_cross(p, &run, &part.head, EXACT_MAX, &joined)) {
+			run = joined;
 			continue;
 		}
+		if (out.is_exact && !set_cross(p, &run, &part.head, EXACT_MAX, &out.head))
+			out.head = run;
 		out.is_exact = false;
-		add_conj(&out, &run.exact);
+		need_joint(p, &out, &run, &part.head);
 		for (int i = 0; i < part.conj_count; i++)
 			add_conj(&out, &part.conj[i]);
-		run = part.is_exact ? part : part_empty(p);
+		run = part.tail;
 	}
+	out.tail = run;
 	if (out.is_exact)
-		return run;
-	add_conj(&out, &run.exact);
+		out.head = run;
+	else
+		add_conj(&out, &run);
 	return out;
+}
+
+/* One behind the other, joined where they are not too many; else nothing is known of the ends. */
+static struct literal_set join_ends(struct parse *p, const struct literal_set *a,
+				    const struct literal_set *b)
+{
+	return a->count + b->count <= EXACT_MAX ? set_join(p, a, b) : set_of(p, SLICE(""));
 }
 
 static struct part parse_alternatives(struct parse *p)
@@ -503,9 +584,9 @@ static struct part parse_alternatives(struct parse *p)
 		part = parse_sequence(p);
 		if (p->is_lost || p->is_out_of_memory)
 			return out;
-		joined.is_exact &= part.is_exact && out.exact.count + part.exact.count <= UNION_MAX;
+		joined.is_exact &= part.is_exact && out.head.count + part.head.count <= UNION_MAX;
 		if (joined.is_exact) {
-			joined.exact = set_join(p, &out.exact, &part.exact);
+			joined.head = joined.tail = set_join(p, &out.head, &part.head);
 			out = joined;
 			continue;
 		}
@@ -516,6 +597,8 @@ static struct part parse_alternatives(struct parse *p)
 
 			add_conj(&joined, &set);
 		}
+		joined.head = join_ends(p, &out.head, &part.head);
+		joined.tail = join_ends(p, &out.tail, &part.tail);
 		out = joined;
 	}
 	return out;
@@ -566,9 +649,9 @@ int literal_find(struct arena *arena, struct slice pattern, struct literals *out
 	if (p.is_lost || p.at != p.end)
 		return 0;
 	if (part.is_exact) {
-		struct literal_set exact = part.exact;
+		struct literal_set exact = part.head;
 
-		part = (struct part){ .is_exact = false };
+		part = part_any(&p);
 		add_conj(&part, &exact);
 	}
 	choose(&part, out);

@@ -6,7 +6,9 @@
  * matches; all sets must hold. So a text without them needs no expression to be tried, which is
  * what makes a thousand rules cheap (pattern.h). Everything is in lower case, and is to be looked
  * for in the text in lower case. Optional parts are dropped, small classes expanded, alternatives
- * joined. What is not understood gives no set, never a wrong one: the expression is then always
+ * joined. What begins a part counts with what is before
+ * it: "; " and "an" apart let through many times what "; an" does. What is not understood gives
+ * no set, never a wrong one: the expression is then always
  * tried. Three sets at most, the rarest first: one set let through 2.1 times the candidates.
  */
 // SPDX-License-Identifier: Apache-2.0
