@@ -36,6 +36,8 @@ static const struct {
 	{ "stickiness", measure_stickiness, "intervals", false },
 	{ "sessions", measure_sessions, "series", false },
 	{ "paths", measure_paths, "steps", false },
+	{ "people", measure_people, "people", false },
+	{ "person", measure_person, "events", false },
 	{ "names", measure_names, "", true },
 };
 
