@@ -20,6 +20,8 @@ static size_t scheme_len(struct slice text)
 {
 	size_t n = 0;
 
+	if (slice_starts(text, SLICE("https://")))
+		return 5;
 	if (text.len == 0 || !is_alpha(text.ptr[0]))
 		return 0;
 	while (n < text.len && (is_alpha(text.ptr[n]) || is_digit(text.ptr[n]) ||
@@ -38,14 +40,11 @@ static size_t find(struct slice text, char c)
 /* user@host:port */
 static int split_authority(struct slice text, struct url *url)
 {
+	const char *at = text.len ? memrchr(text.ptr, '@', text.len) : NULL;
 	size_t colon;
 
-	for (size_t i = text.len; i > 0; i--) {
-		if (text.ptr[i - 1] == '@') {
-			text = slice_skip(text, i);
-			break;
-		}
-	}
+	if (at)
+		text = slice_skip(text, (size_t)(at + 1 - text.ptr));
 	for (size_t i = 0; i < text.len; i++) {
 		if ((unsigned char)text.ptr[i] <= ' ' || text.ptr[i] == 0x7f)
 			return -EBADMSG;
