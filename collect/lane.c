@@ -65,6 +65,7 @@ struct lane {
 	struct buf datum;
 	/* The bus refused one of the records before this offset: one at a time.. */
 	int64_t careful_until;
+	int64_t careful_refused;        /* refused_count when that began */
 	int64_t refused_at;             /* ..until it was alone: this one; -1: none */
 	int64_t refused_count;
 	int64_t tidy_ms, reopen_ms;
@@ -258,6 +259,19 @@ static void note_refusal(struct lane *lane)
 		lane->refused_at = first->offset_next - 1;
 	else if (until > lane->careful_until)
 		lane->careful_until = until;
+	if (lane->refused_at < 0)
+		lane->careful_refused = lane->refused_count;
+}
+
+/* All before careful_until went alone. */
+static void end_care(struct lane *lane)
+{
+	if (lane->refused_count == lane->careful_refused)
+		log_words(lane->conf.bus_conf->log, LOG_LEVEL_WARN, "batches_refused",
+			  "%s takes each record alone, and not all in one batch: set "
+			  "--kafka=batch.size=BYTES to less than its max.message.bytes",
+			  lane->conf.url);
+	lane->careful_until = 0;
 }
 
 /* The datum of the held record is put aside. 1: done. 0: the disk is full, later. */
@@ -493,6 +507,8 @@ void lane_turn(struct lane *lane)
 		return;
 	if (lane->spool) {
 		land(lane);
+		if (lane->careful_until && !is_careful(lane) && !lane->flight_count)
+			end_care(lane);
 		if (lane->spooling)
 			rc = drain(lane, &err);
 		if (rc && lane->bus && !bus_error(lane->bus))

@@ -146,6 +146,14 @@ wait_for 30 have '^e' $((60 - lost))
 ok $? "all others are in Kafka: $((60 - lost)), $lost lost"
 [ "$lost" -ge 1 ] && [ "$lost" -lt 30 ]
 ok $? "a block of many"
+like "$(grep event=batches_refused "$T/damaged.log")" 'batch.size' \
+  "that a batch of them all is over the broker's limit is told with the mend"
 stop damaged
+up damaged --kafka batch.size=15000
+for n in $(seq 61 80); do send "e$n" "$T/text"; done > "$T/codes"
+wait_for 30 have '^e' $((80 - lost))
+ok $? "and with it"
+stop damaged
+is "$(tac "$T/damaged.log" | sed '/event=open/q' | grep -c kafka_failed)" 0 "nothing is refused"
 tests/kafka stop "$broker" > /dev/null 2>&1
 done_testing
