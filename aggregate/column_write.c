@@ -394,6 +394,11 @@ size_t column_write_bytes(const struct column_write *write)
 	return bytes;
 }
 
+size_t column_write_used(const struct column_write *write)
+{
+	return write->row_count * (size_t)32 + write->pair_count * (size_t)2 + write->texts.len;
+}
+
 void column_write_reset(struct column_write *write)
 {
 	for (uint32_t i = 0; i < write->slot_count; i++) {

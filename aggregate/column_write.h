@@ -31,6 +31,8 @@ uint32_t column_write_rows(const struct column_write *write);
 /* STORE_HEAD_MAX rows, or as much as that should take. */
 bool column_write_is_full(const struct column_write *write);
 size_t column_write_bytes(const struct column_write *write);
+/* About what its rows will take as an image. */
+size_t column_write_used(const struct column_write *write);
 
 /* All rows as an image for column_open_image; they stay. -ENOMEM. */
 MUST_CHECK int column_write_image(struct column_write *write, struct buf *image);

@@ -636,7 +636,8 @@ static bool is_flush_due(struct store *store, const int64_t next[BUS_PARTITIONS_
 
 	pthread_mutex_lock(&store->manifest_lock);
 	pthread_mutex_lock(&store->lock);
-	is_due = store->image_bytes >= (size_t)store->conf.flush_bytes;
+	is_due = store->image_bytes + column_write_used(store->write) >=
+		 (size_t)store->conf.flush_bytes;
 	if (force)
 		is_due = is_news(store, next);
 	pthread_mutex_unlock(&store->lock);
