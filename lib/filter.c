@@ -512,8 +512,8 @@ static int bad_encode(struct filter *f, const struct bus_record *record, const c
 	return datum_encode(f->bad_schema, fields, &f->bad_datum);
 }
 
-int filter_bad(struct filter *f, const struct bus_record *record, const char *reason,
-	       const char *words, const char *at)
+static int put_bad(struct filter *f, const struct bus_record *record, const char *reason,
+		   const char *words, const char *at, const struct filter_dead *dead)
 {
 	int rc = bad_open(f);
 
@@ -521,6 +521,14 @@ int filter_bad(struct filter *f, const struct bus_record *record, const char *re
 		return rc;
 	if (bad_is_repeat(f, record))
 		return FILTER_BAD;
+	f->bad_fields[BAD_DESTINATION] = f->bad_fields[BAD_ATTEMPTS] =
+		f->bad_fields[BAD_FIRST_AT] = (struct value){ .is_set = false };
+	if (dead) {
+		f->bad_fields[BAD_DESTINATION] = value_text(slice_from(dead->destination));
+		f->bad_fields[BAD_ATTEMPTS] = value_num(dead->attempts);
+		if (dead->first_us)
+			f->bad_fields[BAD_FIRST_AT] = value_num(dead->first_us);
+	}
 	rc = bad_encode(f, record, reason, words, at);
 	if (rc < 0)
 		return err_set(f->err, rc, "bad: a record of offset %lld does not fit",
@@ -538,6 +546,23 @@ int filter_bad(struct filter *f, const struct bus_record *record, const char *re
 	}
 	f->bad_dirty = true;
 	return FILTER_BAD;
+}
+
+int filter_bad(struct filter *f, const struct bus_record *record, const char *reason,
+	       const char *words, const char *at)
+{
+	return put_bad(f, record, reason, words, at, NULL);
+}
+
+int filter_bad_dead(struct filter *f, const struct bus_record *record, const char *reason,
+		    const char *words, const struct filter_dead *dead)
+{
+	return put_bad(f, record, reason, words, "", dead);
+}
+
+int filter_flush(struct filter *f)
+{
+	return release(f);
 }
 
 /* Counting */

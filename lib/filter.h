@@ -92,6 +92,17 @@ MUST_CHECK int filter_emit(struct filter *filter, int32_t partition, struct slic
  * pointer or ""). Returns FILTER_BAD, or the fatal error. */
 MUST_CHECK int filter_bad(struct filter *filter, const struct bus_record *record,
 			  const char *reason, const char *words, const char *at);
+/* The same of one that a destination would not take, or not in time: with what is known of that. */
+struct filter_dead {
+	const char *destination;
+	int64_t attempts;
+	int64_t first_us;               /* of the first attempt; 0: there was none */
+};
+MUST_CHECK int filter_bad_dead(struct filter *filter, const struct bus_record *record,
+			       const char *reason, const char *words,
+			       const struct filter_dead *dead);
+/* In commit: what was sent to bad so far is durable when this returns 0. */
+MUST_CHECK int filter_flush(struct filter *filter);
 /* n records that were FILTER_PENDING are now of this fate. */
 void filter_settle(struct filter *filter, enum filter_fate fate, uint64_t n);
 const struct ledger *filter_ledger(const struct filter *filter);

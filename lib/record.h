@@ -104,7 +104,10 @@
 	X(FORMAT, "format") \
 	X(SRC_PARTITION, "src.partition") \
 	X(SRC_OFFSET, "src.offset") \
-	X(SRC_COUNT, "src.count")
+	X(SRC_COUNT, "src.count") \
+	X(DESTINATION, "destination") \
+	X(ATTEMPTS, "attempts") \
+	X(FIRST_AT, "first_at")
 
 #define COUNTED_LEAVES(X) \
 	X(EVENT, "event") \

@@ -126,6 +126,8 @@ struct dest_env {
 	const char *state_dir;          /* a directory of this destination's own, exists */
 	const struct log *log;
 	int64_t timeout_ms;
+	bool is_test;                   /* `sink test`: a vendor's validation, where it has one */
+	bool is_dry;                    /* --dry-run: nothing will be sent, connect to nothing */
 	const atomic_bool *stop;        /* put: set where the program ends */
 	const struct guard *guard;      /* guard_connect before a connect of one's own */
 };

@@ -1,22 +1,26 @@
 /* sink - brings the records of a topic to a destination
  *
  *      topic --> repeat? marker? --> put --> dest_file: DIR/TOPIC-PARTITION-FIRST-LAST.jsonl
- *          `---> bad (undecodable bytes)
+ *          |                          `----> courier: map, batch, send, retry    dest_KIND.c
+ *          `---> bad (undecodable bytes, dead letters)
  *
- * Each record arrives once: where it goes on after a crash is told by the destination itself.
- * `sink verify DIR` proves it for files.
+ * Each record arrives once: where it goes on after a crash is told by the files' names, or by the
+ * position of what was delivered. `sink verify DIR` proves it for files.
  */
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
-#include <sysexits.h>
 #include <stdlib.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include "lib/record.h"
 #include "sink/deliver.h"
 #include "sink/dest_file.h"
 #include "sink/options.h"
+#include "sink/remote.h"
+#include "sink/setup.h"
 #include "sink/target.h"
 #include "sink/verify.h"
 
@@ -24,22 +28,22 @@ struct program {
 	struct sink_conf conf;
 	struct target target;
 	struct log log;
-	struct schema *schema;
+	struct schema *schema, *in_schema;      /* of the records; of the topic (bad may wrap them) */
 	char format[64];                /* of bad records */
+	char dir[PATH_MAX];             /* of millrace.yaml */
 	struct bus_conf in_conf, bad_conf;
-	struct dest_file_conf dest_conf;
-	struct outlet *dest;
+	struct dest_file_conf file_conf;
+	struct remote *remote;
+	struct outlet *outlet;
 	struct deliver *deliver;
 	struct bus *in;
 };
 
-static int open_dest(struct program *p, struct err *err)
+static int open_file(struct program *p, struct err *err)
 {
 	const struct sink_conf *conf = &p->conf;
-	int rc;
 
-	p->schema = record_schema(p->target.schema);
-	p->dest_conf = (struct dest_file_conf){
+	p->file_conf = (struct dest_file_conf){
 		.encoder = { .schema = p->schema, .format = p->target.format,
 			     .codec = target_codec(conf->codec), .level = (int)conf->level,
 			     .nulls = conf->nulls },
@@ -48,8 +52,23 @@ static int open_dest(struct program *p, struct err *err)
 		.rotate_time_ms = conf->rotate_time_ms, .flush_after_ms = conf->flush_after_ms,
 		.is_pipe = p->target.is_pipe,
 	};
-	rc = dest_file_open(&p->dest, &p->dest_conf, err);
-	return rc < 0 ? rc : deliver_open(&p->deliver, p->schema, p->dest, p->target.is_pipe, err);
+	return dest_file_open(&p->outlet, &p->file_conf, err);
+}
+
+static int open_outlet(struct program *p, struct err *err)
+{
+	int rc;
+
+	p->in_schema = record_schema(p->target.schema);
+	p->schema = record_schema(p->conf.from ? "enriched" : p->target.schema);
+	if (p->target.name)
+		rc = remote_open(&p->remote, &p->conf, &p->target, p->dir, p->schema, &p->log,
+				 &p->outlet, err);
+	else
+		rc = open_file(p, err);
+	if (rc < 0)
+		return rc;
+	return deliver_open(&p->deliver, p->in_schema, p->outlet, p->target.is_pipe, err);
 }
 
 static int open_all(struct program *p, struct err *err)
@@ -58,16 +77,17 @@ static int open_all(struct program *p, struct err *err)
 	int rc = target_init(&p->target, conf, err);
 
 	if (rc == 0)
-		rc = open_dest(p, err);
+		rc = open_outlet(p, err);
 	if (rc < 0)
 		return rc;
 	p->bad_conf = (struct bus_conf){ .log = &p->log, .kafka = &conf->kafka,
 		.open_ms = (int)conf->open_ms };
 	p->in_conf = (struct bus_conf){
-		.schema = p->schema, .log = &p->log, .kafka = &conf->kafka,
+		.schema = p->in_schema, .log = &p->log, .kafka = &conf->kafka,
 		.open_ms = (int)conf->open_ms,
 		.start = deliver_start, .start_ctx = p->deliver, .assign = conf->assign,
-		.until_end = conf->until_end, .time_field = -1,
+		.until_end = conf->until_end || remote_ends(&p->conf),
+		.time_field = schema_find(p->in_schema, "received_at"),
 	};
 	rc = bus_open(&p->in, p->target.in, BUS_READ, &p->in_conf, err);
 	if (rc == 0)
@@ -84,11 +104,13 @@ static int run(struct program *p, struct err *err)
 	};
 	struct log_line line;
 
-	snprintf(p->format, sizeof(p->format), "avro:%s", p->target.schema);
+	snprintf(p->format, sizeof(p->format), "avro:%s",
+		 p->conf.from ? "enriched" : p->target.schema);
 	log_begin(&line, &p->log, LOG_LEVEL_INFO, "open");
 	log_str(&line, "in", p->target.in);
-	log_str(&line, "to", p->target.dir);
-	log_str(&line, "format", file_format_ext(p->target.format));
+	log_str(&line, "to", p->target.name ? p->target.name : p->target.dir);
+	if (!p->target.name)
+		log_str(&line, "format", file_format_ext(p->target.format));
 	log_str(&line, "topic", p->target.topic);
 	log_str(&line, "schema", p->target.schema);
 	log_end(&line);
@@ -133,33 +155,92 @@ static int verify_main(const struct log *log, const char *dir)
 							    : filter_exit(log, rc, &err);
 }
 
+static int kinds_main(void)
+{
+	struct buf out = { 0 };
+	int rc;
+
+	setup_print_kinds(&out);
+	rc = write_out(buf_slice(&out));
+	buf_close(&out);
+	return err_exit_status(rc);
+}
+
+static int test_main(struct program *p, const char *name)
+{
+	struct err err = { "" };
+	int rc;
+
+	p->conf.to = name;
+	rc = target_init(&p->target, &p->conf, &err);
+	p->schema = record_schema("enriched");
+	if (rc == 0)
+		rc = remote_test(&p->conf, &p->target, p->dir, p->schema, &p->log, &err);
+	schema_close(p->schema);
+	if (rc < 0)
+		fprintf(stderr, "sink: %s\n", err.text[0] ? err.text : strerror(-rc));
+	return err_exit_status(rc);
+}
+
+static int run_main(struct program *p)
+{
+	struct err err = { "" };
+	int rc = open_all(p, &err);
+
+	if (rc == 0)
+		rc = run(p, &err);
+	if (p->outlet)
+		p->outlet->ops->close(p->outlet);
+	remote_close(p->remote);
+	deliver_close(p->deliver);
+	bus_close(p->in);
+	schema_close(p->schema);
+	schema_close(p->in_schema);
+	/* Switched off: nothing to do is no failure. */
+	if (rc == -ECANCELED)
+		rc = 0;
+	return filter_exit(&p->log, rc, &err);
+}
+
+/* The directory of --config: destinations/ is there. */
+static void set_dir(struct program *p, int argc, char **argv)
+{
+	const char *config = "millrace.yaml", *slash;
+
+	for (int i = 1; i < argc; i++) {
+		if (strncmp(argv[i], "--config=", 9) == 0)
+			config = argv[i] + 9;
+		else if (strcmp(argv[i], "--config") == 0 && i + 1 < argc)
+			config = argv[i + 1];
+	}
+	slash = strrchr(config, '/');
+	snprintf(p->dir, sizeof(p->dir), "%.*s", slash ? (int)(slash - config) : 1,
+		 slash ? config : ".");
+}
+
 int main(int argc, char **argv)
 {
 	struct program p = { .log = { "sink", LOG_LEVEL_INFO, STDERR_FILENO } };
 	struct opt_list operands = { 0 };
 	struct opt_set *set = opt_main(&sink_program, &p.conf, argc, argv, &operands);
-	struct err err = { "" };
-	int rc;
+	const char *verb = operands.count ? operands.items[0] : "";
+	int status;
 
-	if (operands.count == 2 && strcmp(operands.items[0], "verify") == 0) {
-		rc = verify_main(&p.log, operands.items[1]);
-		opt_close(set);
-		return rc;
+	set_dir(&p, argc, argv);
+	if (operands.count == 2 && strcmp(verb, "verify") == 0) {
+		status = verify_main(&p.log, operands.items[1]);
+	} else if (operands.count == 1 && strcmp(verb, "kinds") == 0) {
+		status = kinds_main();
+	} else if (operands.count == 2 && strcmp(verb, "test") == 0) {
+		status = test_main(&p, operands.items[1]);
+	} else if (operands.count || !p.conf.to) {
+		fprintf(stderr, "sink: say --to file:DIR, --to NAME, or `verify DIR` "
+			"(see sink --help)\n");
+		status = EX_USAGE;
+	} else {
+		filter_await();
+		status = run_main(&p);
 	}
-	if (operands.count || !p.conf.to) {
-		fprintf(stderr, "sink: say --to file:DIR, or `verify DIR` (see sink --help)\n");
-		opt_close(set);
-		return EX_USAGE;
-	}
-	filter_await();
-	rc = open_all(&p, &err);
-	if (rc == 0)
-		rc = run(&p, &err);
-	if (p.dest)
-		p.dest->ops->close(p.dest);
-	deliver_close(p.deliver);
-	bus_close(p.in);
-	schema_close(p.schema);
 	opt_close(set);
-	return filter_exit(&p.log, rc, &err);
+	return status;
 }

@@ -29,6 +29,16 @@ struct sink_conf {
 	bool until_end;
 	int64_t open_ms;
 	struct opt_list kafka;
+	/* of named destinations */
+	const char *from;               /* NULL, or "bad" */
+	const char *state;
+	const char *from_time, *to_time;
+	const char *trace;
+	const char *ca_file;
+	const char *revision;
+	struct opt_list allow_hosts;
+	int64_t grace_ms;
+	bool dry_run;
 };
 
 extern const struct opt_program sink_program;

@@ -175,21 +175,50 @@ static int load(struct position *position, const char *path, struct err *err)
 	return rc;
 }
 
-int position_open(struct position **positionp, const char *path, const char *key, struct err *err)
+static struct position *new_position(const char *key)
 {
 	struct position *position = calloc(1, sizeof(*position));
-	int rc = 0;
 
-	*positionp = NULL;
 	if (!position)
-		return err_set(err, -ENOMEM, "no memory");
+		return NULL;
 	pthread_mutex_init(&position->lock, NULL);
 	for (int p = 0; p < BUS_PARTITIONS_MAX; p++)
 		position->parts[p] = (struct part){ .next = -1, .before = { -1, -1, -1 },
 						    .src = { -1, -1, -1 } };
 	position->slot_synced = 2;
 	position->text.limit = POSITION_SLOT - HEADER_MAX;
+	position->fd = -1;
 	position->key = strdup(key);
+	return position;
+}
+
+int position_look(const char *path, const char *key, int32_t partition, int64_t offset)
+{
+	struct position *position = new_position(key);
+	struct part *part;
+	int rc;
+
+	if (!position)
+		return -ENOMEM;
+	part = &position->parts[partition];
+	position->fd = open(path, O_RDONLY | O_CLOEXEC);
+	rc = position->fd < 0 ? -errno : load(position, path, NULL);
+	if (rc == 0)
+		rc = offset < part->next;
+	for (size_t i = 0; rc == 0 && i < part->done_count; i++)
+		rc = part->done[i].first <= offset && offset <= part->done[i].last;
+	position_close(position);
+	return rc;
+}
+
+int position_open(struct position **positionp, const char *path, const char *key, struct err *err)
+{
+	struct position *position = new_position(key);
+	int rc = 0;
+
+	*positionp = NULL;
+	if (!position)
+		return err_set(err, -ENOMEM, "no memory");
 	position->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
 	if (!position->key || position->fd < 0)
 		rc = err_set(err, position->key ? -errno : -ENOMEM, "%s: %s", path,

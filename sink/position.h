@@ -57,6 +57,8 @@ MUST_CHECK int position_begin(struct position *position, int32_t partition, int6
 void position_settle(struct position *position, int32_t partition, int64_t offset);
 /* Writes what changed since the last call; sync: durably. 0 or -errno. */
 MUST_CHECK int position_save(struct position *position, bool sync);
+/* Reads only, without the lock: 1: that offset is settled; 0: it is not; -ENOENT: no file. */
+MUST_CHECK int position_look(const char *path, const char *key, int32_t partition, int64_t offset);
 /* Nothing stood in the file when it was opened. */
 bool position_is_new(const struct position *position);
 

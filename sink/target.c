@@ -41,8 +41,9 @@ static bool is_log(const char *url)
 static int set_urls(struct target *target, const struct sink_conf *conf, struct err *err)
 {
 	const char *bus = conf->bus && conf->bus[0] ? conf->bus : NULL;
+	const char *topic = conf->from ? conf->from : "enriched";
 	bool fits = conf->in ? copy(target->in, conf->in)
-		    : bus    ? join(target->in, bus, "enriched", "")
+		    : bus    ? join(target->in, bus, topic, "")
 			     : copy(target->in, "-");
 
 	fits &= conf->bad ? copy(target->bad, conf->bad)
@@ -96,7 +97,7 @@ static int set_to(struct target *target, const char *to, struct err *err)
 
 	if (strncmp(to, scheme, strlen(scheme)) != 0 || len == 0 || len >= TARGET_URL_MAX)
 		return err_set(err, -EINVAL, "--to: '%.100s' is not file:DIR"
-			       "[?format=jsonl|jsonl.gz|avro]", to);
+			       "[?format=jsonl|jsonl.gz|avro], nor a destination's name", to);
 	memcpy(target->dir, dir, len);
 	target->format = FILE_FORMAT_JSONL;
 	if (dir[len] == '\0')
@@ -112,13 +113,13 @@ int target_init(struct target *target, const struct sink_conf *conf, struct err 
 {
 	int rc;
 
-	*target = (struct target){ 0 };
+	*target = (struct target){ .name = strchr(conf->to, ':') ? NULL : conf->to };
 	rc = set_urls(target, conf, err);
 	if (rc == 0)
 		rc = set_topic(target, err);
 	if (rc == 0)
 		rc = set_schema(target, conf, err);
-	return rc == 0 ? set_to(target, conf->to, err) : rc;
+	return rc == 0 && !target->name ? set_to(target, conf->to, err) : rc;
 }
 
 enum block_codec target_codec(const char *name)

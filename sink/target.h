@@ -24,6 +24,7 @@ struct target {
 	const char *schema;             /* a name of schemas/ */
 	enum file_format format;
 	bool is_pipe;
+	const char *name;               /* --to NAME: of destinations/NAME.yaml; else NULL */
 };
 
 /* -EINVAL: words name the option and the mend. */
