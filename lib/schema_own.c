@@ -30,6 +30,7 @@ EMBED(collected_1, "history/collected-1");
 EMBED(enriched_1, "history/enriched-1");
 EMBED(enriched_2, "history/enriched-2");
 EMBED(bad_1, "history/bad-1");
+EMBED(bad_2, "history/bad-2");
 EMBED(counted_1, "history/counted-1");
 EMBED(members_1, "history/members-1");
 EMBED(funnels_1, "history/funnels-1");
@@ -76,8 +77,8 @@ int schema_old(const char *name, int index, struct schema **schemap)
 		struct slice text;
 	} old[] = {
 		OLD("millrace.Collected", collected_1), OLD("millrace.Enriched", enriched_1),
-		OLD("millrace.Enriched", enriched_2),
-		OLD("millrace.Bad", bad_1), OLD("millrace.Counted", counted_1),
+		OLD("millrace.Enriched", enriched_2), OLD("millrace.Bad", bad_1),
+		OLD("millrace.Bad", bad_2), OLD("millrace.Counted", counted_1),
 		OLD("millrace.Member", members_1), OLD("millrace.Funnel", funnels_1),
 		OLD("millrace.Deleted", deleted_1),
 	};

@@ -175,22 +175,22 @@ static void child_main(const struct jq *jq, int fd, pid_t parent)
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
-		_exit(0);
+		_Exit(0);
 	clearenv();
 	setrlimit(RLIMIT_NOFILE, &none);
 	setrlimit(RLIMIT_CORE, &none);
 	bound_memory();
 	if (!compile(&child, &child.where, jq->where) || !compile(&child, &child.map, jq->map)) {
 		answer(fd, VERDICT_ERROR, child.words, strlen(child.words));
-		_exit(0);
+		_Exit(0);
 	}
 	if (!answer(fd, VERDICT_RESULT, "", 0))
-		_exit(0);
+		_Exit(0);
 	while (read_whole(fd, &head, sizeof(head)) && head.len <= BYTES_MAX &&
 	       (bytes = realloc(bytes, head.len + 1)) && read_whole(fd, bytes, head.len) &&
 	       run_event(&child, fd, bytes, head.len))
 		;
-	_exit(0);
+	_Exit(0);
 }
 
 /* The parent */

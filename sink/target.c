@@ -113,7 +113,7 @@ int target_init(struct target *target, const struct sink_conf *conf, struct err 
 {
 	int rc;
 
-	*target = (struct target){ .name = strchr(conf->to, ':') ? NULL : conf->to };
+	*target = (struct target){ .name = strpbrk(conf->to, ":/") ? NULL : conf->to };
 	rc = set_urls(target, conf, err);
 	if (rc == 0)
 		rc = set_topic(target, err);
