@@ -7,7 +7,8 @@
 
 #include "lib/slice.h"
 
-static const char *const schemas[] = { "collected", "enriched", "bad", "counted" };
+static const char *const schemas[] = { "collected", "enriched", "bad", "counted", "members",
+				       "funnels" };
 
 static const char *find_schema(struct slice name)
 {
