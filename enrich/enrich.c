@@ -28,6 +28,7 @@
 #define FRAME_VERSION 2
 
 struct partition {
+	int64_t emit_from;              /* a replay: what is before it is written already */
 	struct dedup *dedup;
 	uint64_t dropped;               /* input records since the last stamp */
 	uint64_t dropped_before;        /* as of the last commit */
@@ -52,6 +53,8 @@ struct enrich {
 	struct value out[ENRICHED_COUNT];
 	struct partition partitions[BUS_PARTITIONS_MAX];
 	int partition_count;            /* 1 + the highest used */
+	struct replay replay;
+	struct err words;               /* of the record in hand */
 	struct hold *hold;              /* records that wait for a step that asks */
 	struct filter *filter;          /* since begin; NULL: none runs */
 	uint64_t bads;
@@ -67,6 +70,9 @@ static int hash_logic(struct enrich *enrich, const struct chain *chain, struct e
 	int rc = 0;
 
 	buf_printf(&text, "enrich %d\n", FRAME_VERSION);
+	if (enrich->out_conf->schema)
+		buf_printf(&text, "schema %016llx\n", (unsigned long long)
+			   schema_fingerprint(enrich->out_conf->schema));
 	chain_hash(chain, &text);
 	buf_printf(&text, "dedup_window_ms %lld\n", (long long)enrich->conf->dedup_window_ms);
 	if (text.failed)
@@ -113,7 +119,9 @@ int enrich_open(struct enrich **enrichp, const struct enrich_conf *conf, const c
 	enrich->text.limit = BUS_RECORD_MAX;
 	enrich->datum.limit = BUS_RECORD_MAX;
 	step_event_init(&enrich->event);
-	rc = load(enrich, err);
+	rc = replay_times(&enrich->replay, conf->from_time, conf->to_time, err);
+	if (rc == 0)
+		rc = load(enrich, err);
 	if (rc == 0)
 		rc = json_open(&enrich->json, err);
 	if (rc == 0)
@@ -165,6 +173,7 @@ int64_t enrich_start(void *ctx, int32_t p, struct err *err)
 	struct enrich *enrich = ctx;
 	struct resume_point point;
 	struct log_line line;
+	int64_t warm;
 	int rc = partition_open(enrich, p, err);
 
 	if (rc < 0 || strcmp(enrich->out_url, "-") == 0)
@@ -174,6 +183,13 @@ int64_t enrich_start(void *ctx, int32_t p, struct err *err)
 	if (rc < 0)
 		return rc;
 	enrich->partitions[p].received = point.received;
+	/* Ids come from the warm-up, as those before it are not in this output. */
+	if (enrich_replay_start(enrich, p, &warm)) {
+		rc = partition_open(enrich, p, err);
+		enrich->partitions[p].emit_from = point.next;
+		if (rc < 0)
+			return rc;
+	}
 	log_begin(&line, enrich->out_conf->log, LOG_LEVEL_INFO, "resume");
 	log_num(&line, "partition", p);
 	if (point.next >= 0)
@@ -182,7 +198,41 @@ int64_t enrich_start(void *ctx, int32_t p, struct err *err)
 		log_str(&line, "offset", "first");
 	log_num(&line, "ids", point.ids);
 	log_end(&line);
-	return point.next;
+	return enrich_replay_start(enrich, p, &warm) ? warm : point.next;
+}
+
+/* Replay */
+
+int enrich_replay_open(struct enrich *enrich, const char *in_url, const struct bus_conf *in_base,
+		       struct err *err)
+{
+	if (!replay_is_given(&enrich->replay))
+		return 0;
+	if (strcmp(in_url, "-") == 0)
+		return err_set(err, -EINVAL, "--from-time and --to-time need a topic as --in");
+	return replay_open(&enrich->replay, in_url, in_base, enrich->conf->dedup_window_ms, err);
+}
+
+int64_t enrich_stop(void *ctx, int32_t p, struct err *err)
+{
+	const struct enrich *enrich = ctx;
+
+	(void)err;
+	return enrich->replay.to_us != INT64_MAX && p < enrich->replay.count
+		       ? enrich->replay.ranges[p].to : INT64_MAX;
+}
+
+bool enrich_replay_start(const struct enrich *enrich, int32_t p, int64_t *offset)
+{
+	if (!replay_is_given(&enrich->replay) || p >= enrich->replay.count)
+		return false;
+	*offset = enrich->replay.ranges[p].warm;
+	return true;
+}
+
+bool enrich_is_in_times(const struct enrich *enrich, int64_t received_us)
+{
+	return received_us >= enrich->replay.from_us && received_us < enrich->replay.to_us;
 }
 
 /* One record */
@@ -222,8 +272,7 @@ static int set_frame(struct enrich *enrich, const struct value *in, int32_t p, i
 	return 0;
 }
 
-static int parse_body(struct enrich *enrich, const struct value *in, struct enrich_bad *bad,
-		      struct err *words)
+static int parse_body(struct enrich *enrich, const struct value *in, struct enrich_bad *bad)
 {
 	struct step_event *event = &enrich->event;
 	yyjson_val *body;
@@ -233,9 +282,10 @@ static int parse_body(struct enrich *enrich, const struct value *in, struct enri
 	if (type < 0)
 		return set_bad(bad, "type_unknown", "the type is none of track, identify, page, "
 			       "screen, group, alias", "/type");
-	rc = json_parse(enrich->json, value_slice(&in[COLLECTED_BODY]), &body, words);
+	enrich->words.text[0] = '\0';
+	rc = json_parse(enrich->json, value_slice(&in[COLLECTED_BODY]), &body, &enrich->words);
 	if (rc < 0)
-		return rc == -EBADMSG ? set_bad(bad, "body_not_json", words->text, "") : rc;
+		return rc == -EBADMSG ? set_bad(bad, "body_not_json", enrich->words.text, "") : rc;
 	if (!yyjson_is_obj(body))
 		return set_bad(bad, "body_not_object", "the body is JSON, but no object", "");
 	event->in = in;
@@ -270,19 +320,13 @@ static int run_steps(struct enrich *enrich, struct slice *datum, struct enrich_b
 static int record_once(struct enrich *enrich, const struct value *in, int32_t partition,
 		       int64_t offset, struct slice *datum, struct enrich_bad *bad)
 {
-	struct err words = { "" };
 	int rc;
 
 	arena_reset(&enrich->arena);
 	rc = set_frame(enrich, in, partition, offset);
 	if (rc == 0)
-		rc = parse_body(enrich, in, bad, &words);
-	if (rc == 0)
-		rc = run_steps(enrich, datum, bad);
-	/* words of the parser live on this stack */
-	if (rc == -EBADMSG && bad->words == words.text)
-		bad->words = arena_copy(&enrich->arena, slice_from(words.text)).ptr;
-	return rc == -EBADMSG && !bad->words ? -ENOMEM : rc;
+		rc = parse_body(enrich, in, bad);
+	return rc == 0 ? run_steps(enrich, datum, bad) : rc;
 }
 
 static void set_answers(struct enrich *enrich, const struct step_answer *answers, int count)
@@ -317,29 +361,35 @@ static int ask_held(struct enrich *enrich)
 	return hold_ask(enrich->hold, enrich->chain, &enrich->event, &stop, run_held, enrich);
 }
 
-int enrich_record(struct enrich *enrich, const struct value *in, int32_t partition, int64_t offset,
-		  struct slice *datum, struct enrich_bad *bad)
+/* One event through the steps that ask, alone, and then through all steps. */
+static int ask_alone(struct enrich *enrich, const struct bus_record *record, struct slice *datum,
+		     struct enrich_bad *bad)
 {
-	const struct bus_record record = { .partition = partition, .offset = offset, .count = 1,
-					   .raw = { "", 0 }, .fields = in };
 	const struct step_answer *answers;
 	int asks = chain_ask_count(enrich->chain), rc;
 
-	set_answers(enrich, NULL, 0);
-	rc = record_once(enrich, in, partition, offset, datum, bad);
-	if (rc != STEP_RESULT_ASK)
-		return rc;
 	hold_reset(enrich->hold);
-	rc = hold_add(enrich->hold, &record, asks);
+	rc = hold_add(enrich->hold, record, asks);
 	if (rc == 0)
 		rc = ask_held(enrich);
 	if (rc < 0)
 		return rc;
 	hold_at(enrich->hold, 0, &answers);
 	set_answers(enrich, answers, asks);
-	rc = record_once(enrich, in, partition, offset, datum, bad);
+	rc = record_once(enrich, record->fields, record->partition, record->offset, datum, bad);
 	set_answers(enrich, NULL, 0);
+	hold_reset(enrich->hold);
 	return rc;
+}
+
+int enrich_record(struct enrich *enrich, const struct value *in, int32_t partition, int64_t offset,
+		  struct slice *datum, struct enrich_bad *bad)
+{
+	const struct bus_record record = { .partition = partition, .offset = offset, .count = 1,
+					   .raw = { "", 0 }, .fields = in };
+	int rc = record_once(enrich, in, partition, offset, datum, bad);
+
+	return rc == STEP_RESULT_ASK ? ask_alone(enrich, &record, datum, bad) : rc;
 }
 
 static struct slice key_of(const struct value *out)
@@ -364,15 +414,12 @@ static void drop(struct enrich *enrich, struct partition *partition,
 	partition->drop_bad = true;
 }
 
-/* What becomes of a record; event->answers are set. */
-static int take(struct enrich *enrich, struct filter *filter, const struct bus_record *record,
-		struct err *err)
+int enrich_decide(struct enrich *enrich, const struct bus_record *record, struct slice *datum,
+		  struct enrich_bad *bad, struct err *err)
 {
 	struct partition *partition = &enrich->partitions[record->partition];
 	int64_t received = record->fields[COLLECTED_RECEIVED_AT].num;
-	struct enrich_bad bad = { "", "", "" };
-	struct err words = { "" };
-	struct slice datum;
+	bool in_times = enrich_is_in_times(enrich, received);
 	struct dedup_id id;
 	int rc;
 
@@ -389,25 +436,43 @@ static int take(struct enrich *enrich, struct filter *filter, const struct bus_r
 	/* By what the output will hold, as that is what the ids are rebuilt from. */
 	id = dedup_id(enrich->out[ENRICHED_SOURCE].text, enrich->out[ENRICHED_MESSAGE_ID].text);
 	dedup_prefetch(partition->dedup, id);
-	rc = parse_body(enrich, record->fields, &bad, &words);
-	if (dedup_seen(partition->dedup, id, received)) {
-		drop(enrich, partition, record, false);
-		return FILTER_DUPLICATE;
-	}
+	rc = parse_body(enrich, record->fields, bad);
+	if (dedup_seen(partition->dedup, id, received))
+		return in_times ? FILTER_DUPLICATE : FILTER_FILTERED;
 	if (rc == 0)
-		rc = run_steps(enrich, &datum, &bad);
-	if (rc == STEP_RESULT_DROP) {
-		drop(enrich, partition, record, false);
-		return FILTER_FILTERED;
-	}
-	if (rc == -EBADMSG) {
-		drop(enrich, partition, record, true);
-		return filter_bad(filter, record, bad.reason, bad.words, bad.at);
-	}
-	if (rc == 0)
-		rc = filter_emit(filter, record->partition, key_of(enrich->out), datum);
+		rc = run_steps(enrich, datum, bad);
+	if (rc == STEP_RESULT_ASK)
+		rc = ask_alone(enrich, record, datum, bad);
+	if (rc == -EBADMSG || rc == STEP_RESULT_DROP)
+		return rc == -EBADMSG && in_times ? FILTER_BAD : FILTER_FILTERED;
 	if (rc == 0)
 		rc = dedup_add(partition->dedup, id, received);
+	if (rc < 0)
+		return err_set(err, rc, "offset %lld: %s", (long long)record->offset,
+			       strerror(-rc));
+	return in_times ? FILTER_OUT : FILTER_FILTERED;
+}
+
+/* What becomes of a record; event->answers are set. */
+static int take(struct enrich *enrich, struct filter *filter, const struct bus_record *record,
+		struct err *err)
+{
+	struct partition *partition = &enrich->partitions[record->partition];
+	struct enrich_bad bad = { "", "", "" };
+	struct slice datum;
+	int fate = enrich_decide(enrich, record, &datum, &bad, err), rc;
+
+	if (fate < 0)
+		return fate;
+	if (record->offset < partition->emit_from ||
+	    !enrich_is_in_times(enrich, partition->received))
+		return FILTER_FILTERED;
+	if (fate != FILTER_OUT) {
+		drop(enrich, partition, record, fate == FILTER_BAD);
+		return fate == FILTER_BAD ? filter_bad(filter, record, bad.reason, bad.words, bad.at)
+					  : fate;
+	}
+	rc = filter_emit(filter, record->partition, key_of(enrich->out), datum);
 	if (rc < 0)
 		return err_set(err, rc, "offset %lld: %s", (long long)record->offset,
 			       strerror(-rc));

@@ -18,6 +18,7 @@
 #ifndef ENRICH_ENRICH_H
 #define ENRICH_ENRICH_H
 
+#include "enrich/replay.h"
 #include "enrich/step.h"
 #include "lib/filter.h"
 
@@ -33,6 +34,9 @@ struct enrich_conf {
 	int64_t open_ms;
 	struct opt_list kafka;
 	struct opt_list steps;
+	const char *from_time, *to_time;
+	bool verify;
+	int64_t show;
 	/* Data files of steps that have no settings of their own; NULL, none: the usual places. */
 	const char *ua_regexes, *suffixes;
 	struct opt_list geoip, asn, referrers, bot_lists, internal_domains;
@@ -60,7 +64,25 @@ const char *enrich_logic(const struct enrich *enrich);
 /* bus_conf.start of the input: where the output's stamps end; also builds the partition's ids. */
 int64_t enrich_start(void *enrich, int32_t partition, struct err *err);
 
+/* Where --from-time and --to-time are given: looks the ranges up (replay.h) in the input, before it
+ * is read. */
+MUST_CHECK int enrich_replay_open(struct enrich *enrich, const char *in_url,
+				  const struct bus_conf *in_base, struct err *err);
+/* bus_conf.stop of the input: the end of the range. */
+int64_t enrich_stop(void *enrich, int32_t partition, struct err *err);
+/* The start of the warm-up, where there is a range. */
+bool enrich_replay_start(const struct enrich *enrich, int32_t partition, int64_t *offset);
+bool enrich_is_in_times(const struct enrich *enrich, int64_t received_us);
+
 extern const struct filter_ops enrich_ops;
+
+struct enrich_bad;
+
+/* What becomes of the next record of a partition, nothing being written: an enum filter_fate but
+ * PENDING, with datum or bad (both until the next call); -errno. Those that become OUT are
+ * remembered as seen. What lies outside of the times to be replayed is FILTERED. */
+MUST_CHECK int enrich_decide(struct enrich *enrich, const struct bus_record *record,
+			     struct slice *datum, struct enrich_bad *bad, struct err *err);
 
 /* One record, without the bus: datum (until the next call) gets the enriched record, or *bad the
  * reason. 0; -EBADMSG; -ENOMEM. */

@@ -9,9 +9,12 @@
  */
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
+#include <sysexits.h>
 #include <time.h>
 
+#include "enrich/diff.h"
 #include "enrich/enrich.h"
+#include "enrich/verify.h"
 
 struct program {
 	struct enrich_conf conf;
@@ -71,11 +74,15 @@ static int open_all(struct program *p, struct err *err)
 		.schema = p->collected, .log = &p->log, .kafka = &conf->kafka,
 		.open_ms = (int)conf->open_ms,
 		.start = enrich_start, .start_ctx = p->enrich, .assign = conf->assign,
-		.group = conf->group, .until_end = conf->until_end,
+		.group = conf->group, .until_end = conf->until_end || conf->to_time,
+		.stop = enrich_stop,
 		.time_field = COLLECTED_RECEIVED_AT,
 	};
 	if (rc == 0)
-		rc = bus_open(&p->in, p->urls.in, BUS_READ, &p->in_conf, err);
+		rc = enrich_replay_open(p->enrich, p->urls.in, &p->in_conf, err);
+	if (rc < 0 || conf->verify)
+		return rc;
+	rc = bus_open(&p->in, p->urls.in, BUS_READ, &p->in_conf, err);
 	return rc == 0 ? open_out(p, err) : rc;
 }
 
@@ -105,17 +112,69 @@ static int run(struct program *p, struct err *err)
 	return filter_run(&conf, &enrich_ops, p->enrich, err);
 }
 
+/* --verify: the output's topic is named without ?partition= as it is read. */
+static int verify(struct program *p, struct err *err)
+{
+	struct verify_counts c;
+	struct log_line line;
+	int rc;
+
+	p->urls.out[strcspn(p->urls.out, "?")] = '\0';
+	rc = verify_run(p->enrich, &p->conf, p->urls.in, &p->in_conf, p->urls.out, &p->out_conf, &c,
+			err);
+	log_begin(&line, &p->log, rc < 0 ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO, "verify");
+	log_num(&line, "equal", c.equal);
+	log_num(&line, "changed", c.changed);
+	log_num(&line, "missing", c.missing);
+	log_num(&line, "extra", c.extra);
+	log_num(&line, "other_logic", c.other_logic);
+	log_num(&line, "unsure", c.unsure);
+	log_num(&line, "gone", c.gone);
+	log_end(&line);
+	return rc;
+}
+
+/* enrich diff A B: 0 same, 1 different, else as usual. */
+static int diff(struct program *p, const struct opt_list *operands)
+{
+	struct err err = { "" };
+	struct diff_counts c;
+	int rc;
+
+	if (operands->count != 3 || strcmp(operands->items[0], "diff") != 0) {
+		log_words(&p->log, LOG_LEVEL_ERROR, "exit", "unexpected '%.40s': only `diff A B` "
+			  "has operands (see enrich --help)", operands->items[0]);
+		return EX_USAGE;
+	}
+	p->enriched = record_schema("enriched");
+	p->out_conf = (struct bus_conf){ .schema = p->enriched, .log = &p->log,
+					 .kafka = &p->conf.kafka,
+					 .open_ms = (int)p->conf.open_ms };
+	rc = diff_run(operands->items[1], operands->items[2], &p->out_conf, p->conf.show, 1, &c,
+		      &err);
+	schema_close(p->enriched);
+	if (rc < 0)
+		return filter_exit(&p->log, rc, &err);
+	return c.changed || c.missing || c.added;
+}
+
 int main(int argc, char **argv)
 {
 	struct program p = { .log = { "enrich", LOG_LEVEL_INFO, 2 } };
-	struct opt_set *set = opt_main(&enrich_program, &p.conf, argc, argv, NULL);
+	struct opt_list operands;
+	struct opt_set *set = opt_main(&enrich_program, &p.conf, argc, argv, &operands);
 	struct err err = { "" };
 	int rc;
 
+	if (operands.count) {
+		rc = diff(&p, &operands);
+		opt_close(set);
+		return rc;
+	}
 	filter_await();
 	rc = open_all(&p, &err);
 	if (rc == 0)
-		rc = run(&p, &err);
+		rc = p.conf.verify ? verify(&p, &err) : run(&p, &err);
 	bus_close(p.in);
 	bus_close(p.out);
 	enrich_close(p.enrich);

@@ -46,6 +46,14 @@ static const struct opt opts[] = {
 	  "a public_suffix_list.dat" },
 	{ "cache", OPT_FLAG, AT(use_cache), "yes", 0, 0, NULL,
 	  "keep answers for user agents; the records are the same" },
+	{ "from-time", OPT_TEXT, AT(from_time), NULL, 0, 0, "TIME",
+	  "only records received from then on: 2026-11-01, 2026-11-01T10:00:00Z" },
+	{ "to-time", OPT_TEXT, AT(to_time), NULL, 0, 0, "TIME",
+	  "only records received before; stops there" },
+	{ "verify", OPT_FLAG, AT(verify), "no", 0, 0, NULL,
+	  "write nothing: compute --out anew and compare it, byte for byte" },
+	{ "show", OPT_COUNT, AT(show), "10", 0, INT64_C(1) << 40, "N",
+	  "of --verify and diff: how many differences are shown" },
 	{ "segment-bytes", OPT_BYTES, AT(segment_bytes), "128m", 64 << 10, INT64_C(1) << 40,
 	  "SIZE", "of the output log: a new file after so many" },
 	{ "retain-bytes", OPT_BYTES, AT(retain_bytes), "0", 0, 0, "SIZE",
@@ -113,10 +121,15 @@ static int check(void *ctx, struct err *err)
 {
 	const struct enrich_conf *conf = ctx;
 	struct enrich_urls urls;
+	struct replay replay;
 	int rc = enrich_urls(conf, &urls, err);
 
+	if (rc == 0)
+		rc = replay_times(&replay, conf->from_time, conf->to_time, err);
 	if (rc < 0)
 		return rc;
+	if (conf->verify && (strcmp(urls.in, "-") == 0 || strcmp(urls.out, "-") == 0))
+		return err_set(err, -EINVAL, "--verify needs topics as --in and --out");
 	if (conf->assign && conf->assign[0] && conf->group && conf->group[0])
 		return err_set(err, -EINVAL, "--assign and --group exclude each other");
 	if (strcmp(urls.in, urls.out) == 0 && strcmp(urls.in, "-") != 0)
@@ -130,7 +143,7 @@ static int probe(void *ctx, struct err *err)
 	int rc = chain_open(&chain, ctx, err);
 
 	chain_close(chain);
-	return rc;
+	return rc == -EINVAL || rc == -ENOENT ? -EBADMSG : rc;  /* the settings, no flag */
 }
 
 static const char *const trees[] = { "steps", NULL };
@@ -138,7 +151,8 @@ static const char *const trees[] = { "steps", NULL };
 const struct opt_program enrich_program = {
 	.name = "enrich",
 	.summary = "add what can be known to each collected event",
-	.usage = "  enrich [--in BUS] [--out BUS] [--bad BUS] [--config FILE] [OPTION..]",
+	.usage = "  enrich [--in BUS] [--out BUS] [--bad BUS] [--config FILE] [OPTION..]\n"
+		 "  enrich diff A B [OPTION..]      what two versions of a topic differ in",
 	.opts = opts,
 	.check = check,
 	.probe = probe,

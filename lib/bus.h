@@ -59,6 +59,8 @@ struct bus_conf {
 	const char *assign;             /* partitions such as "0,2-3"; NULL: all, or the group's */
 	const char *group;              /* Kafka consumer group; NULL or "": static assignment */
 	bool until_end;                 /* stop at the end as it was when reading began */
+	bus_start_fn *stop;             /* until_end: .. or at this offset, where that is before;
+	                                   with start_ctx. NULL: the end */
 	int time_field;                 /* leaf with the record's time, for bus_find_time */
 	/* writing */
 	int partitions;                 /* of a new topic; 0 = 1. An old one keeps its own */

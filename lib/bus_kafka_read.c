@@ -233,6 +233,12 @@ static int begin(struct reader *r)
 		if (rc)
 			return kafka_fail(&r->k, rc, "%s/%d: the end is not to be learnt: %.120s",
 					  r->k.topic, p, r->k.broker_words.text);
+		if (r->k.conf->stop) {
+			int64_t stop = r->k.conf->stop(r->k.conf->start_ctx, p, &err);
+
+			if (stop >= 0 && stop < r->parts[p].end)
+				r->parts[p].end = stop;
+		}
 	}
 	rc = r->is_group ? begin_group(r) : begin_static(r);
 	if (rc)

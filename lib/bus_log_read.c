@@ -600,6 +600,12 @@ static int reader_look(struct log_reader *r)
 		rc = cursor_start(r, c);
 		if (rc == 0 && r->conf->until_end)
 			c->end = r->is_frozen ? c->offset : c->tip.offset;
+		if (rc == 0 && r->conf->until_end && r->conf->stop) {
+			int64_t stop = r->conf->stop(r->conf->start_ctx, c->partition, &r->err);
+
+			if (stop >= 0 && stop < c->end)
+				c->end = stop;
+		}
 	}
 	if (rc == 0 && r->conf->until_end)
 		r->is_frozen = true;
