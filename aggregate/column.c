@@ -385,19 +385,30 @@ uint32_t column_code_sparse(const struct column *column, uint32_t row, uint32_t 
 	return column_load(column->codes, column->width, *at);
 }
 
-bool column_may_have(const struct column_file *file, const struct message_key *key)
+const uint64_t *column_bloom_block(const struct column_file *file, uint64_t hash)
 {
 	const struct opened *opened = (const struct opened *)file;
-	uint64_t hash = column_key_hash(key), words[8] = { 0 };
-	const uint64_t *block = (const void *)(opened->bytes + opened->foot.at[COLUMN_BLOOM] +
-					       (hash & (opened->foot.bloom_blocks - 1)) *
-					       COLUMN_BLOOM_BLOCK);
 
-	column_bloom_bits(hash, words);
-	for (int i = 0; i < 8; i++)
-		if (words[i] & ~block[i])
+	return (const void *)(opened->bytes + opened->foot.at[COLUMN_BLOOM] +
+			      (hash & (opened->foot.bloom_blocks - 1)) * COLUMN_BLOOM_BLOCK);
+}
+
+bool column_bloom_has(const uint64_t *block, uint64_t hash)
+{
+	for (int i = 0; i < COLUMN_BLOOM_BITS; i++) {
+		unsigned bit = hash >> (19 + 9 * i) & 511;
+
+		if (!(block[bit >> 6] >> (bit & 63) & 1))
 			return false;
+	}
 	return true;
+}
+
+bool column_may_have(const struct column_file *file, const struct message_key *key)
+{
+	uint64_t hash = column_key_hash(key);
+
+	return column_bloom_has(column_bloom_block(file, hash), hash);
 }
 
 static int hex_digit(char c)

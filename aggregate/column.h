@@ -98,6 +98,9 @@ static inline bool column_is_gone(const struct column_file *file, uint32_t actor
 
 /* May row's message be in this file? Never false for one that is (a Bloom filter). */
 bool column_may_have(const struct column_file *file, const struct message_key *key);
+/* The same in two steps, for many files: where its bits are (a cache miss), and what they say. */
+const uint64_t *column_bloom_block(const struct column_file *file, uint64_t hash);
+bool column_bloom_has(const uint64_t *block, uint64_t hash);
 
 static inline uint32_t column_load(const void *codes, uint8_t width, uint32_t at)
 {

@@ -27,7 +27,7 @@ struct slot {
 	uint64_t name_hash;
 	struct value_entry *values;     /* owned */
 	uint32_t count, cap;
-	uint32_t *table;                /* owned; value + 1, 0: free; cap * 2 entries */
+	uint64_t *table;                /* owned; hash << 32 | value + 1, 0: free; cap * 2 */
 	uint32_t row, pair;             /* last one that has it: a name given twice */
 	uint32_t begin, entries;        /* of the image in work */
 };
@@ -183,8 +183,9 @@ static uint64_t hash_of(const struct prop *prop)
 		return XXH3_64bits(prop->text.ptr, prop->text.len) + prop->kind;
 	if (prop->kind != PROP_NUMBER)
 		return (uint64_t)prop->kind * UINT64_C(0x9e3779b97f4a7c15);
+	/* Most numbers are short: their low bits are zeros. */
 	memcpy(&hash, &prop->number, sizeof(hash));
-	hash *= UINT64_C(0x9e3779b97f4a7c15);
+	hash = (hash ^ hash >> 32) * UINT64_C(0x9e3779b97f4a7c15);
 	return hash ^ hash >> 29;
 }
 
@@ -204,7 +205,7 @@ static int grow_values(struct slot *slot)
 {
 	uint32_t cap = slot->cap ? slot->cap * 2 : 16, mask = cap * 2 - 1;
 	struct value_entry *values = realloc(slot->values, cap * sizeof(*values));
-	uint32_t *table;
+	uint64_t *table;
 
 	if (!values)
 		return -ENOMEM;
@@ -217,7 +218,7 @@ static int grow_values(struct slot *slot)
 
 		while (table[at])
 			at = (at + 1) & mask;
-		table[at] = i + 1;
+		table[at] = (uint64_t)values[i].hash << 32 | (i + 1);
 	}
 	free(slot->table);
 	slot->table = table;
@@ -235,9 +236,11 @@ static int intern(struct column_write *write, struct slot *slot, const struct pr
 		return -ENOMEM;
 	mask = slot->cap * 2 - 1;
 	for (at = hash & mask; slot->table[at]; at = (at + 1) & mask) {
-		entry = &slot->values[slot->table[at] - 1];
-		if (entry->hash == hash && is_value(write, entry, prop)) {
-			*value = slot->table[at] - 1;
+		uint32_t index = (uint32_t)slot->table[at] - 1;
+
+		if (slot->table[at] >> 32 == hash &&
+		    is_value(write, &slot->values[index], prop)) {
+			*value = index;
 			return 0;
 		}
 	}
@@ -253,7 +256,7 @@ static int intern(struct column_write *write, struct slot *slot, const struct pr
 	}
 	entry->order = prop->kind >= PROP_NUMBER ? order_of(prop) : 0;
 	*value = slot->count++;
-	slot->table[at] = slot->count;
+	slot->table[at] = (uint64_t)hash << 32 | slot->count;
 	return 0;
 }
 
@@ -274,8 +277,8 @@ static uint32_t source_of(const struct column_write *write, const struct store_r
 	hash = (uint32_t)hash_of(prop);
 	mask = slot->cap * 2 - 1;
 	for (uint32_t at = hash & mask; slot->table[at]; at = (at + 1) & mask)
-		if (is_value(write, &slot->values[slot->table[at] - 1], prop))
-			return slot->table[at];
+		if (is_value(write, &slot->values[(uint32_t)slot->table[at] - 1], prop))
+			return (uint32_t)slot->table[at];
 	return 0;
 }
 

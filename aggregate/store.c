@@ -424,14 +424,19 @@ static bool is_in_file(const struct column_file *file, const struct store_row *r
 
 static bool is_repeat(const struct store *store, const struct store_row *row)
 {
+	uint64_t hash = column_key_hash(&row->message);
+
 	if (column_write_has(store->write, row))
 		return true;
+	/* All their blocks are on their way before the first is looked at. */
+	for (size_t i = store->count; i-- > 0;)
+		__builtin_prefetch(column_bloom_block(store->list[i]->file, hash));
 	for (size_t i = store->count; i-- > 0;) {
 		const struct column_file *file = store->list[i]->file;
 
-		if (row->time_us >= file->time_min - STORE_REPEAT_US &&
-		    row->time_us <= file->time_max + STORE_REPEAT_US &&
-		    column_may_have(file, &row->message) && is_in_file(file, row))
+		if (column_bloom_has(column_bloom_block(file, hash), hash) &&
+		    row->time_us >= file->time_min - STORE_REPEAT_US &&
+		    row->time_us <= file->time_max + STORE_REPEAT_US && is_in_file(file, row))
 			return true;
 	}
 	return false;
