@@ -187,7 +187,8 @@ int main(int argc, char **argv)
 	}
 	start = cpu_ns() - start;
 	for (size_t i = 0; i < (argc > 1 ? 1 : sizeof(suites) / sizeof(suites[0])); i++) {
-		struct buf text = read_file(argc > 1 ? argv[1] : suites[i]);    /* kept to the end */
+		/* kept to the end */
+		struct buf text = read_file(argc > 1 ? argv[1] : suites[i]);
 
 		take_lines(&bench, buf_slice(&text), argc <= 1);
 	}

@@ -48,9 +48,10 @@ static void *grow(void *items, size_t count, size_t *cap, size_t size)
 
 static uint32_t hash_of(const struct range_value *value)
 {
-	uint64_t seed = (uint64_t)value->asn << 16 ^ (unsigned)(unsigned char)value->country[0] << 8 ^
-			(unsigned char)value->country[1];
+	uint64_t seed = value->asn;
 
+	seed = seed << 16 ^ (uint64_t)(unsigned char)value->country[0] << 8;
+	seed ^= (unsigned char)value->country[1];
 	return (uint32_t)XXH3_64bits_withSeed(value->org.ptr, value->org.len, seed);
 }
 
@@ -305,7 +306,8 @@ static void settle_v6(struct range_table *table)
 			continue;
 		}
 		if (before && (before->last_high > v6[i].high ||
-			       (before->last_high == v6[i].high && before->last_low >= v6[i].low))) {
+			       (before->last_high == v6[i].high &&
+				before->last_low >= v6[i].low))) {
 			before->last_high = v6[i].high - (v6[i].low == 0);
 			before->last_low = v6[i].low - 1;
 		}

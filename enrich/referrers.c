@@ -192,7 +192,8 @@ int referrers_add(struct referrers *refs, struct slice text, const char *path, s
 	int rc = yaml_parse_list(&file, text, path, &root, err);
 
 	if (rc == 0 && root->kind != YAML_KIND_MAP)
-		rc = err_set(err, -EBADMSG, "%s: no map of media: is it a list of referrers?", path);
+		rc = err_set(err, -EBADMSG, "%s: no map of media: is it a list of "
+			     "referrers?", path);
 	for (const struct yaml *medium = rc == 0 ? root->first : NULL; medium && rc == 0;
 	     medium = medium->next) {
 		struct slice name = slice_is(slice_from(medium->key), "unknown")

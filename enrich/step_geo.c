@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Where the address is: country, region, city, district, point; and of an address that is nobody's
- * (private, documentation ..) its scope instead. Without settings and options the first of Debian's
- * usual places that is there: a GeoLite2 that geoipupdate keeps, else tor-geoipdb's two files, which
- * know the country.
+ * (private, documentation ..) its scope instead. Without settings and options the first of
+ * Debian's usual places that is there: a GeoLite2 that geoipupdate keeps, else tor-geoipdb's two
+ * files, which know the country.
  */
 #include "enrich/place.h"
 

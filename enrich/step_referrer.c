@@ -21,7 +21,8 @@
 
 #define DEFAULT_SUFFIXES "/usr/share/publicsuffix/public_suffix_list.dat"
 /* The JSON, as its YAML says the same of less. */
-#define DEFAULT_LIST "/usr/share/rubygems-integration/all/gems/referer-parser-0.3.0/data/referers.json"
+#define DEFAULT_LIST \
+	"/usr/share/rubygems-integration/all/gems/referer-parser-0.3.0/data/referers.json"
 
 struct referrer_conf {
 	struct opt_list lists, internal;

@@ -154,7 +154,7 @@ int suffix_open(struct suffix_list **listp, struct slice text, const char *path,
 		text = slice_skip(text, line.len + 1);
 		if (slice_starts(line, SLICE("//")))
 			continue;
-		while (n < line.len && (unsigned char)line.ptr[n] > ' ')        /* the list's rule */
+		while (n < line.len && (unsigned char)line.ptr[n] > ' ')
 			n++;
 		line.len = n;
 		if (line.len)
@@ -238,9 +238,10 @@ static int decode_points(struct slice text, uint32_t points[POINTS_MAX])
 
 	for (size_t i = 0; i < text.len;) {
 		unsigned char c = (unsigned char)text.ptr[i++];
-		int more = c < 0x80 ? 0 : c >> 5 == 6 ? 1 : c >> 4 == 14 ? 2 : c >> 3 == 30 ? 3 : -1;
+		int more = c >> 5 == 6 ? 1 : c >> 4 == 14 ? 2 : c >> 3 == 30 ? 3 : -1;
 		uint32_t point = more > 0 ? c & (0x3fu >> more) : c;
 
+		more = c < 0x80 ? 0 : more;
 		if (more < 0 || count == POINTS_MAX || text.len - i < (size_t)more)
 			return -1;
 		for (; more > 0; more--)

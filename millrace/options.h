@@ -38,5 +38,6 @@ struct demo_conf {
 };
 
 extern const struct opt_program up_program, down_program, query_program, demo_program;
+extern const struct opt_program fetch_geo_program;
 
 #endif

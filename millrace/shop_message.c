@@ -2,6 +2,8 @@
 #include "millrace/shop_message.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "lib/json.h"
 #include "lib/when.h"
@@ -125,6 +127,35 @@ static void write_page(const struct shop_scene *scene, struct buf *json)
 	member(json, "url", url);
 }
 
+/* What Chromium's browsers tell beside the user agent, which is frozen: half of the Windows there
+ * is 11. */
+static void write_hints(const struct shop_scene *scene, const char *agent, struct buf *json)
+{
+	const char *at = strstr(agent, "Chrome/");
+	bool is_edge = strstr(agent, "Edg/") != NULL, is_phone = strstr(agent, "Android") != NULL;
+	bool is_windows = strstr(agent, "Windows") != NULL;
+	int version = at ? (int)strtol(at + 7, NULL, 10) : 0;
+
+	if (!at || strstr(agent, "SamsungBrowser"))
+		return;
+	begin(json, "userAgentData");
+	buf_printf(json, "\"brands\":[{\"brand\":\"Chromium\",\"version\":\"%d\"},"
+		   "{\"brand\":\"%s\",\"version\":\"%d\"},"
+		   "{\"brand\":\"Not_A Brand\",\"version\":\"99\"}],", version,
+		   is_edge ? "Microsoft Edge" : "Google Chrome", version);
+	buf_printf(json, "\"mobile\":%s,", is_phone ? "true" : "false");
+	member(json, "platform", is_phone ? "Android" : is_windows ? "Windows" : "macOS");
+	if (is_phone) {
+		member(json, "platformVersion",
+		       shop_mix(scene->look + 12) % 3 ? "15.0.0" : "14.0.0");
+		member(json, "model", shop_mix(scene->look + 13) % 2 ? "Pixel 8" : "SM-S911B");
+	} else {
+		member(json, "platformVersion", !is_windows ? "15.6.1"
+			: shop_mix(scene->look + 12) % 2 ? "15.0.0" : "10.0.0");
+	}
+	end(json);
+}
+
 static void write_context(const struct shop_scene *scene, struct buf *json)
 {
 	const struct shop_country *country = shop_country(shop_mix(scene->look + 8));
@@ -152,6 +183,7 @@ static void write_context(const struct shop_scene *scene, struct buf *json)
 		end(json);
 	} else {
 		buf_append_text(json, "\"library\":{\"name\":\"shop-demo\",\"version\":\"1.0\"},");
+		write_hints(scene, agent->user_agent, json);
 		buf_printf(json, "\"screen\":{\"width\":%d,\"height\":%d},", agent->width,
 			   agent->height);
 		begin(json, "page");
