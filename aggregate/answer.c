@@ -6,10 +6,13 @@
 #include <stdlib.h>
 
 #include "aggregate/answer_csv.h"
+#include "aggregate/erase.h"
 #include "aggregate/measure.h"
+#include "aggregate/saved.h"
 #include "lib/when.h"
 
 #define UNKNOWN_MAX 50
+#define DELETE_MS   10000               /* how long a delete is waited for */
 #define JSON_TYPE   "application/json"
 #define CSV_TYPE    "text/csv; charset=utf-8"
 
@@ -36,6 +39,8 @@ static const struct {
 	{ "stickiness", measure_stickiness, "intervals", false },
 	{ "sessions", measure_sessions, "series", false },
 	{ "paths", measure_paths, "steps", false },
+	{ "people", measure_people, "people", false },
+	{ "person", measure_person, "events", false },
 	{ "people", measure_people, "people", false },
 	{ "person", measure_person, "events", false },
 	{ "names", measure_names, "", true },
@@ -119,6 +124,7 @@ struct unknown {
 	const struct snapshot *snapshot;
 	struct slice events[UNKNOWN_MAX], props[UNKNOWN_MAX];
 	size_t event_count, prop_count;
+	bool of_people;
 };
 
 static void add_unknown(struct slice *list, size_t *count, struct slice name)
@@ -161,6 +167,10 @@ static void check_prop(struct unknown *unknown, struct slice name, bool of_profi
 {
 	struct trait_search search = { .name = name };
 
+	/* A people query need not say that it means a profile's. */
+	if (!of_profile && unknown->of_people)
+		of_profile = persons_trait_names(unknown->snapshot->persons, is_trait,
+						 &search) == 0 && search.found;
 	/* Some are made when asked: $first_seen, $last_seen, .. */
 	if (of_profile && name.ptr[0] == '$')
 		return;
@@ -204,13 +214,15 @@ static void put_names(const char *name, const struct slice *list, size_t count, 
 	buf_append_char(out, ']');
 }
 
-static int put_unknown(const struct snapshot *snapshot, yyjson_val *question, struct buf *out)
+static int put_unknown(const struct snapshot *snapshot, yyjson_val *question, bool of_people,
+		       struct buf *out)
 {
 	struct unknown *unknown = calloc(1, sizeof(*unknown));
 
 	if (!unknown)
 		return -ENOMEM;
 	unknown->snapshot = snapshot;
+	unknown->of_people = of_people;
 	find_unknown(unknown, question, 0);
 	if (unknown->event_count || unknown->prop_count) {
 		buf_append_text(out, ",\"unknown\":{");
@@ -237,11 +249,16 @@ static int ask_measure(struct answer *answer, size_t m, const struct snapshot *s
 	};
 	int rc;
 
+	if (world.saved) {
+		world.in_cohort = saved_is_member;
+		world.has_cohort = saved_has;
+		world.cohort_ctx = world.saved;
+	}
 	if (!measures[m].is_list)
 		buf_append_char(out, '{');
 	rc = measures[m].answer(&world, question, out, error);
 	if (rc == 0 && !measures[m].is_list) {
-		rc = put_unknown(snapshot, question, out);
+		rc = put_unknown(snapshot, question, measures[m].answer == measure_people, out);
 		put_tail(answer, world.now_us, world.scanned, out);
 	}
 	if (rc == 0 && out->failed)
@@ -301,6 +318,44 @@ static int ask_question(struct answer *answer, size_t m, struct buf *out, const 
 	return put_error(&error, out);
 }
 
+/* Deletes */
+
+static int ask_delete(struct answer *answer, struct buf *out)
+{
+	static const char *const known[] = { "id", NULL };
+	struct question_error error = { 0 };
+	struct slice id = { NULL, 0 };
+	enum erase_fate fate;
+	struct err err = { "" };
+	yyjson_val *body;
+	int64_t until_us;
+	int rc = json_parse(answer->json, answer->request->body, &body, &err);
+
+	if (rc < 0)
+		rc = question_fail(&error, "", "bad_json", "%s", err.text);
+	if (rc == 0)
+		rc = question_known(body, "", known, &error);
+	if (rc == 0)
+		rc = question_text(body, "id", "", PERSON_ID_MAX, &id, &error);
+	if (rc == 0 && id.len == 0)
+		rc = question_fail(&error, "/id", "missing", "the id of a person is needed");
+	if (rc < 0)
+		return put_error(&error, out);
+	fate = answer->conf.erase ? erase_ask(answer->conf.erase, id, DELETE_MS, &until_us)
+				  : ERASE_REFUSED;
+	if (fate == ERASE_UNKNOWN)
+		return put_simple(404, "not_found", "nobody is known by this id", out);
+	if (fate == ERASE_REFUSED)
+		return put_simple(503, "not_kept", "the delete could not be kept in the topic "
+				  "deleted: see --out, and try again", out);
+	buf_append_text(out, "{\"id\":");
+	json_write_text(id, out);
+	buf_printf(out, ",\"done\":%s,\"received_until\":", fate == ERASE_DONE ? "true" : "false");
+	put_time(until_us, out);
+	buf_append_text(out, "}\n");
+	return fate == ERASE_DONE ? 200 : 202;
+}
+
 static int ask_status(struct answer *answer, struct buf *out)
 {
 	const struct progress_state *state = &answer->progress;
@@ -338,6 +393,10 @@ static int route(struct answer *answer, struct buf *out, const char **type)
 		return slice_is(request->method, "GET") || slice_is(request->method, "HEAD")
 		       ? ask_status(answer, out)
 		       : put_simple(405, "bad_method", "GET is needed", out);
+	if (slice_is(request->path, "/v1/delete"))
+		return slice_is(request->method, "POST")
+		       ? ask_delete(answer, out)
+		       : put_simple(405, "bad_method", "POST is needed", out);
 	if (!slice_starts(request->path, prefix))
 		return put_simple(404, "not_found", "there is nothing here: see /v1/query/trend, "
 				  "/v1/status", out);

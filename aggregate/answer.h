@@ -1,7 +1,7 @@
 /* answer - questions to JSON answers
  *
  *      POST /v1/query/KIND --> table of measures --> snapshot --> measure_KIND --> JSON or CSV
- *      GET /v1/status
+ *      POST /v1/delete    GET /v1/status
  *
  * No HTTP in it: a method, a path and a body become a status and a body. One answer_ask at a time
  * per struct answer; several of them may work at once.
@@ -19,10 +19,12 @@
 
 struct answer;
 struct saved;
+struct erase;
 
 struct answer_conf {
 	struct store *store;            /* all borrowed */
 	struct saved *saved;            /* NULL: no cohorts */
+	struct erase *erase;            /* NULL: no deletes */
 	struct progress *progress;
 	int threads;                    /* of one question; 0: one per core */
 	size_t memory_max;              /* of one question */

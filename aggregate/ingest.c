@@ -143,11 +143,13 @@ static void set_gauges(struct ingest *ingest)
 {
 	struct store_counts counts = store_counts(ingest->store);
 	struct row_counts rows = row_counts(ingest->taker);
+	struct saved_counts saved = saved_counts(ingest->saved);
 	const uint64_t values[] = {
 		counts.events, persons_count(store_persons(ingest->store)), counts.files,
 		counts.images, counts.file_bytes, counts.memory_bytes, counts.merges,
 		counts.properties_left_out + rows.left_out, counts.events_left_out, rows.adjusted,
-		counts.deleted, ingest->state.emitted,
+		counts.deleted, ingest->state.emitted, saved.queries + saved.funnels,
+		saved.members, saved.emitted, saved.failed,
 	};
 
 	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++)
@@ -176,6 +178,15 @@ static int emit_due(struct ingest *ingest, struct filter *filter, int64_t now_ms
 	return rc < 0 ? err_set(err, rc, "counted: %s", bus_error_text(emit_bus(ingest->emit))) : 0;
 }
 
+static int tell_saved(struct ingest *ingest, bool idle, bool ending, struct err *err)
+{
+	const struct saved_progress progress = {
+		ingest->state.next, ingest->state.end, ingest->state.partitions, idle, ending
+	};
+
+	return saved_commit(ingest->saved, ingest->store, &progress, err);
+}
+
 static int ingest_commit(void *ctx, struct filter *filter, bool idle, struct err *err)
 {
 	struct ingest *ingest = ctx;
@@ -192,7 +203,11 @@ static int ingest_commit(void *ctx, struct filter *filter, bool idle, struct err
 		rc = store_commit(ingest->store, ingest->state.next,
 				  bus_partition_count(ingest->in), ending, err);
 	if (rc == 0)
+		rc = erase_commit(ingest->erase, ingest->state.complete_through_us, err);
+	if (rc == 0)
 		rc = emit_due(ingest, filter, now_ms, err);
+	if (rc == 0)
+		rc = tell_saved(ingest, idle, ending, err);
 	publish(ingest, filter);
 	return rc;
 }
@@ -220,6 +235,12 @@ static int ingest_begin(void *ctx, struct filter *filter, struct err *err)
 		  "Events that came for a deleted person." },
 		{ METRIC_COUNTER, "millrace_aggregate_emitted_total",
 		  "Records written to counted." },
+		{ METRIC_GAUGE, "millrace_aggregate_saved", "Saved queries and funnels." },
+		{ METRIC_GAUGE, "millrace_aggregate_members", "Persons in saved queries." },
+		{ METRIC_COUNTER, "millrace_aggregate_saved_emitted_total",
+		  "Records written to members and funnels." },
+		{ METRIC_COUNTER, "millrace_aggregate_saved_failed_total",
+		  "Saved queries that could not be read or asked." },
 	};
 	struct ingest *ingest = ctx;
 

@@ -13,8 +13,10 @@
 
 #include "aggregate/count.h"
 #include "aggregate/emit.h"
+#include "aggregate/erase.h"
 #include "aggregate/progress.h"
 #include "aggregate/row.h"
+#include "aggregate/saved.h"
 #include "lib/filter.h"
 #include "lib/stamp.h"
 
@@ -22,6 +24,8 @@ struct ingest {
 	struct store *store;            /* all borrowed */
 	struct count *count;            /* what emit tells; NULL where emit is */
 	struct emit *emit;              /* NULL: nothing is emitted */
+	struct saved *saved;            /* NULL: none are saved */
+	struct erase *erase;            /* NULL: no deletes */
 	struct progress *progress;
 	struct bus *in;
 	int64_t emit_every_ms;
@@ -32,7 +36,7 @@ struct ingest {
 	struct progress_state state;    /* the filter's thread's; copied to progress */
 	int64_t received_us[BUS_PARTITIONS_MAX];        /* of the last record */
 	int64_t looked_ms, emitted_ms;
-	struct metric *gauges[12];
+	struct metric *gauges[16];
 };
 
 /* next[p]: as the store said. Counts of what the store has are made where count is set. */

@@ -3,6 +3,7 @@
  *      enriched --> ingest --> row --> store: head, images, column files
  *                                 `--> persons: who is whom, profiles
  *      emit: counted <-- ingest          ^
+ *      saved: members, funnels <-- ingest, when a person changes    erase: deleted
  *      serve: HTTP --> answer --> measure_*, over a snapshot
  *
  * The topic is the write-ahead log: the store's manifest says from where to read again.
@@ -35,6 +36,8 @@ struct program {
 	struct count *count;
 	struct progress progress;
 	struct emit *emit;
+	struct saved *saved;
+	struct erase *erase;
 	struct serve *serve;
 	struct ingest *ingest;
 };
@@ -115,10 +118,28 @@ static int open_store(struct program *p, struct err *err)
 	return rc < 0 ? rc : ingest_open(ingest, next, err);
 }
 
+/* Deletes are of the log, too: a rebuild reads them, and nothing is saved while it runs. */
+static int open_saved(struct program *p, struct err *err)
+{
+	struct saved_conf conf = {
+		.store = p->store, .dir = p->conf.reports, .members = p->urls.members,
+		.funnels = p->urls.funnels, .out = &p->out_conf, .log = &p->log,
+		.threads = (int)p->conf.query_threads,
+	};
+	int rc = erase_open(&p->erase, p->urls.deleted, p->store, &p->out_conf, err);
+
+	if (rc == 0 && !p->conf.rebuild)
+		rc = saved_open(&p->saved, &conf, err);
+	p->ingest->saved = p->saved;
+	p->ingest->erase = p->erase;
+	return rc;
+}
+
 static int open_serve(struct program *p, struct err *err)
 {
 	struct serve_conf conf = {
 		.listen = p->conf.http, .port_file = p->conf.port_file, .store = p->store,
+		.saved = p->saved, .erase = p->erase,
 		.progress = &p->progress, .log = &p->log, .threads = (int)p->conf.query_threads,
 		.deadline_ms = p->conf.query_ms, .memory_max = (size_t)p->conf.query_memory,
 	};
@@ -200,6 +221,8 @@ int main(int argc, char **argv)
 	if (rc == 0)
 		rc = open_store(&p, &err);
 	if (rc == 0)
+		rc = open_saved(&p, &err);
+	if (rc == 0)
 		rc = open_serve(&p, &err);
 	if (rc == 0)
 		rc = run(&p, &err);
@@ -210,6 +233,8 @@ int main(int argc, char **argv)
 		bus_close(p.ingest->in);
 	ingest_close(p.ingest);
 	free(p.ingest);
+	saved_close(p.saved);
+	erase_close(p.erase);
 	emit_close(p.emit);
 	count_close(p.count);
 	store_close(p.store);

@@ -11,11 +11,11 @@ static const struct opt options[] = {
 	{ "in", OPT_TEXT, AT(in), NULL, 0, 0, "BUS",
 	  "enriched records to read: log:DIR/TOPIC, kafka://HOST:PORT/TOPIC, - (stdin)" },
 	{ "out", OPT_TEXT, AT(out), NULL, 0, 0, "PREFIX",
-	  "counts go to PREFIX/counted; without it and --bus nowhere" },
+	  "PREFIX/counted, members, funnels, deleted; without it and --bus nowhere" },
 	{ "bad", OPT_TEXT, AT(bad), NULL, 0, 0, "BUS",
 	  "where records go that cannot be decoded" },
 	{ "bus", OPT_TEXT, AT(bus), NULL, 0, 0, "PREFIX",
-	  "stands for PREFIX/enriched, PREFIX/counted and PREFIX/bad" },
+	  "stands for PREFIX/enriched, PREFIX/bad and what --out names" },
 	{ "assign", OPT_TEXT, AT(assign), NULL, 0, 0, "LIST",
 	  "partitions to read, such as 0,2-3; all where not given" },
 	{ "state", OPT_TEXT, AT(state), "state", 0, 0, "DIR",
@@ -24,6 +24,8 @@ static const struct opt options[] = {
 	  "answer questions there; port 0 picks one" },
 	{ "port-file", OPT_TEXT, AT(port_file), NULL, 0, 0, "FILE",
 	  "write the HOST:PORT that was bound there" },
+	{ "reports", OPT_TEXT, AT(reports), "reports", 0, 0, "DIR",
+	  "saved queries and funnels, NAME.yaml; read again when they change" },
 	{ "flush-bytes", OPT_BYTES, AT(flush_bytes), "128m", 1024, INT64_C(1) << 40, "SIZE",
 	  "events in memory are written to a file when they take so much" },
 	{ "retain", OPT_MS, AT(retain_ms), "0", 0, INT64_MAX / 1000, "TIME",
@@ -75,6 +77,9 @@ int options_urls(const struct aggregate_conf *conf, struct aggregate_urls *urls,
 			     : copy(urls->in, "-");
 
 	fits &= out ? join(urls->out, out, "counted", "") : copy(urls->out, "");
+	fits &= out ? join(urls->members, out, "members", "") : copy(urls->members, "");
+	fits &= out ? join(urls->funnels, out, "funnels", "") : copy(urls->funnels, "");
+	fits &= out ? join(urls->deleted, out, "deleted", "") : copy(urls->deleted, "");
 	fits &= conf->bad ? copy(urls->bad, conf->bad)
 		: bus     ? join(urls->bad, bus, "bad",
 				 strncmp(bus, "log:", 4) == 0 ? "?partition=3" : "")

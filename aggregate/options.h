@@ -21,6 +21,7 @@ struct aggregate_conf {
 	const char *state;
 	const char *http;
 	const char *port_file;
+	const char *reports;
 	const char *assign;
 	const char *metrics;
 	int64_t flush_bytes, retain_ms, names_max;
@@ -35,6 +36,7 @@ struct aggregate_conf {
 struct aggregate_urls {
 	char in[OPTIONS_URL_MAX];
 	char out[OPTIONS_URL_MAX];      /* of `counted`; "": nothing is emitted */
+	char members[OPTIONS_URL_MAX], funnels[OPTIONS_URL_MAX], deleted[OPTIONS_URL_MAX];
 	char bad[OPTIONS_URL_MAX];
 };
 

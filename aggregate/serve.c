@@ -218,7 +218,8 @@ static void *work(void *ctx)
 static int start_workers(struct serve *serve, const struct serve_conf *conf, struct err *err)
 {
 	struct answer_conf answer = {
-		.store = conf->store, .saved = conf->saved, .progress = conf->progress,
+		.store = conf->store, .saved = conf->saved, .erase = conf->erase,
+		.progress = conf->progress,
 		.threads = conf->threads,
 		.memory_max = conf->memory_max ? conf->memory_max : MEMORY_MAX,
 	};

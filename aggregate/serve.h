@@ -17,11 +17,13 @@
 struct serve;
 struct store;
 struct saved;
+struct erase;
 
 struct serve_conf {
 	const char *listen, *port_file; /* port_file may be NULL */
 	struct store *store;            /* all borrowed until serve_close */
 	struct saved *saved;            /* cohorts; NULL: none */
+	struct erase *erase;            /* deletes; NULL: refused */
 	struct progress *progress;
 	const struct log *log;
 	int threads;                    /* of one question; 0: one per core (--query-threads) */
