@@ -64,8 +64,9 @@ struct column_file {
 	const struct column *columns;   /* by name */
 	const struct column *event;     /* $event; NULL only where there are no rows */
 	uint64_t bytes;                 /* of the whole image */
-	/* Actors, rising, whose rows do not count any more (store_forget): the next merge drops them.
-	 * Who walks actor[] himself must ask column_is_gone; column_run does. Set by the store. */
+	/* Actors, rising, whose rows do not count any more (store_forget): the next merge drops
+	 * them. Who walks actor[] himself must ask column_is_gone; column_run does. Set by the
+	 * store. */
 	const uint32_t *gone;
 	uint32_t gone_count;
 };

@@ -40,7 +40,8 @@ void column_out_end(struct column_out *out, enum column_section section);
 bool column_out_is_sparse(struct slice name, uint32_t rows, uint32_t count, uint32_t values);
 uint8_t column_out_width(uint32_t values);
 
-/* A column begins; set: how many codes are not 0. Its codes are put next (column_out_put), then its rows. */
+/* A column begins; set: how many codes are not 0. Its codes are put next (column_out_put), then its
+ * rows. */
 void column_out_column(struct column_out *out, struct slice name, uint32_t count, uint32_t set,
 		       uint8_t width);
 void column_out_rows(struct column_out *out);

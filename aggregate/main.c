@@ -175,8 +175,8 @@ static int finish_rebuild(struct program *p, struct err *err)
 {
 	for (int i = 0; i < BUS_PARTITIONS_MAX; i++)
 		if (p->ingest->state.next[i] < p->end[i])
-			return err_set(err, -EINTR, "--rebuild: ended before all was read; %s is as "
-				       "it was", p->conf.state);
+			return err_set(err, -EINTR, "--rebuild: ended before all was read; %s is "
+				       "as it was", p->conf.state);
 	store_close(p->store);
 	p->store = NULL;
 	return state_dir_swap(p->conf.state, p->aside, err);

@@ -25,7 +25,7 @@ struct cursor {
 /* One column of one input, while it is written. */
 struct part {
 	const struct column *column;    /* NULL: the file has none */
-	uint32_t *remap;                /* owned: code -> new code; used: before that, 1 = is used */
+	uint32_t *remap;                /* owned: code -> new code; before that 1 = is used */
 	uint32_t at;                    /* of a sparse one */
 	uint32_t code;                  /* of the dictionary in work */
 };

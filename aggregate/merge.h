@@ -5,7 +5,8 @@
  *
  * The result is that of one file over all the rows, byte for byte, however they were spread. Rows
  * that are in twice, too old, or of gone actors are left out, and with them values that nobody has
- * any more. One pass over each column; memory: 12 bytes a run, and what the largest dictionary takes.
+ * any more. One pass over each column; memory: 12 bytes a run, and what the largest dictionary
+ * takes.
  */
 // SPDX-License-Identifier: Apache-2.0
 #ifndef AGGREGATE_MERGE_H

@@ -199,8 +199,8 @@ static int check_manifest(struct store *store, struct err *err)
 	const struct store_conf *conf = &store->conf;
 
 	if (strcmp(manifest->logic, conf->logic) != 0)
-		return err_set(err, -EINVAL, "--state %s: was made by logic '%s', this is '%s'; start "
-			       "with --rebuild", conf->dir, manifest->logic, conf->logic);
+		return err_set(err, -EINVAL, "--state %s: was made by logic '%s', this is '%s'; "
+			       "start with --rebuild", conf->dir, manifest->logic, conf->logic);
 	if (manifest->partitions && conf->partitions && manifest->partitions != conf->partitions)
 		return err_set(err, -EINVAL, "--state %s: was made from %d partitions, the topic "
 			       "has %d; start with --rebuild", conf->dir, manifest->partitions,

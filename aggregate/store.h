@@ -5,7 +5,8 @@
  *
  * Everything but the head is a column_file (column.h), so that a question has one kind of thing to
  * walk. Rows of one head are at most STORE_HEAD_MAX; 16 images of a kind are made one; images are
- * written as a file when they come to flush_bytes; 8 files of a size are made one. The input log is the write-ahead log: what is only in memory is read again after a crash,
+ * written as a file when they come to flush_bytes; 8 files of a size are made one. The input log is
+ * the write-ahead log: what is only in memory is read again after a crash,
  * from the offsets in the manifest (manifest.h), whose rename is the commit of new files, of the
  * persons' file and of the offsets at once.
  *

@@ -4,8 +4,8 @@
  *
  *      bench_store [EVENTS [DIR]]      1,000,000 events; DIR is kept, else a temporary one is not
  *
- * 1 M users, of whom the first ones do most (cubes of uniform numbers: the busiest has 1 %), 30 days
- * from 2026-11-01 in order with some lateness, 20 event names, 12 to 16 properties each, random
+ * 1 M users, of whom the first ones do most (cubes of uniform numbers: the busiest has 1 %), 30
+ * days from 2026-11-01 in order with some lateness, 20 event names, 12 to 16 properties each, random
  * message ids. Same count, same events.
  */
 #include <errno.h>
@@ -190,13 +190,15 @@ static void run(struct bench *bench, const char *dir)
 		begun_ms = when_monotonic_ms();
 		fill(bench);
 		printf("add and flush  %10.0f events/s of CPU %8.2f CPU s/M, %.1f s by the clock\n",
-		       events / (cpu_now() - cpu - making), (cpu_now() - cpu - making) / events * 1e6,
+		       events / (cpu_now() - cpu - making),
+		       (cpu_now() - cpu - making) / events * 1e6,
 		       (double)(when_monotonic_ms() - begun_ms) / 1e3);
 		if (store_settle(bench->store, &err) < 0)
 			die("settle", &err);
 		getrusage(RUSAGE_SELF, &usage);
 		printf("with all merges%10.0f events/s of CPU %8.2f CPU s/M, %ld MB peak\n",
-		       events / (cpu_now() - cpu - making), (cpu_now() - cpu - making) / events * 1e6,
+		       events / (cpu_now() - cpu - making),
+		       (cpu_now() - cpu - making) / events * 1e6,
 		       usage.ru_maxrss / 1024);
 	}
 	counts = store_counts(bench->store);

@@ -258,7 +258,8 @@ static void test_limits(struct tap *tap)
 	if (column_write_open(&write, 5) < 0)
 		abort();
 	for (int i = 0; i < 8; i++) {
-		snprintf(names[i], sizeof(names[i]), i == 0 ? "$event" : i == 1 ? "twice" : "p%d", i);
+		snprintf(names[i], sizeof(names[i]),
+			 i == 0 ? "$event" : i == 1 ? "twice" : "p%d", i);
 		props[i] = (struct store_prop){ slice_from(names[i]),
 						{ .kind = PROP_NUMBER, .number = i } };
 	}

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-/* kill -9 at every write, fsync, rename, open and unlink of flushes and merges (preload_fault): what
- * a restart makes of it is, bit for bit, what an undisturbed run makes.
+/* kill -9 at every write, fsync, rename and unlink of flushes and merges (preload_fault): what a
+ * restart makes of it is, bit for bit, what an undisturbed run makes.
  *
  *      aggregate_crash_test             the test
- *      aggregate_crash_test DIR         reads the made-up log into the store at DIR, prints its hash
+ *      aggregate_crash_test DIR         reads the made-up log into DIR, prints its hash
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -72,7 +72,8 @@ static void print_hash(struct store *store)
 
 		buf_append_slice(&text, persons_id(snapshot.persons, actor, &kind));
 		buf_printf(&text, "%c %u: ", kind, leaders[actor]);
-		if (persons_traits(snapshot.persons, leaders[actor], &scratch, put_trait, &text) < 0)
+		if (persons_traits(snapshot.persons, leaders[actor], &scratch, put_trait,
+				   &text) < 0)
 			abort();
 	}
 	printf("%u rows %016llx, persons %016llx\n", rows,
@@ -179,7 +180,8 @@ static void test_call(struct tap *tap, const char *self, const char *dir, const 
 
 	for (; n < CASES_MAX; n++) {
 		clear(dir);
-		snprintf(fault, sizeof(fault), "%s:%s:%s:%d", call, action, strrchr(dir, '/') + 1, n);
+		snprintf(fault, sizeof(fault), "%s:%s:%s:%d", call, action,
+			 strrchr(dir, '/') + 1, n);
 		status = spawn(self, dir, fault, said, sizeof(said));
 		if (!WIFSIGNALED(status))
 			break;
@@ -190,7 +192,8 @@ static void test_call(struct tap *tap, const char *self, const char *dir, const 
 			wrong++;
 		}
 	}
-	OK(tap, status == 0 && strcmp(said, wanted) == 0, "%s: the last one is not disturbed", call);
+	OK(tap, status == 0 && strcmp(said, wanted) == 0, "%s: the last one is not disturbed",
+	   call);
 	OK(tap, wrong == 0 && killed > 5, "%s %s: %d of %d are different", call, action, wrong,
 	   killed);
 }
@@ -200,7 +203,8 @@ int main(int argc, char **argv)
 	static const struct {
 		const char *call, *action;
 	} calls[] = {
-		{ "write", "kill" }, { "write", "torn" }, { "sync", "kill" }, { "sync", "kill_after" },
+		{ "write", "kill" }, { "write", "torn" }, { "sync", "kill" },
+		{ "sync", "kill_after" },
 		{ "rename", "kill" }, { "rename", "kill_after" }, { "unlink", "kill" },
 	};
 	struct tap tap = { 0 };

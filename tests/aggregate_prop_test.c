@@ -34,7 +34,8 @@ static void test_flatten(struct tap *tap, struct json_reader *json)
 		{ "{\"p\":[{\"sku\":\"A\",\"n\":1},{\"n\":2,\"sku\":\"B\"},{\"x\":{\"y\":3}}]}",
 		  "p.n=[1,2] p.sku=[\"A\",\"B\"] p.x.y=[3]", 0 },
 		{ "{\"p\":[1,{\"a\":2}]}", "p=[1] p.a=[2]", 0 },
-		{ "{\"n\":-0.0,\"big\":12345678901234567890,\"huge\":1e400,\"ok\":9007199254740992}",
+		{ "{\"n\":-0.0,\"big\":12345678901234567890,\"huge\":1e400,"
+		  "\"ok\":9007199254740992}",
 		  "n=0 big=\"12345678901234567890\" huge=\"1e400\" ok=9007199254740992", 0 },
 		{ "[1]", "", 0 },
 		{ "{\"a\":0.1,\"b\":1e21,\"c\":-12.5}", "a=0.1 b=1e+21 c=-12.5", 0 },
@@ -103,7 +104,8 @@ static void test_order(struct tap *tap)
 		{ .kind = PROP_NONE }, { .kind = PROP_FALSE }, { .kind = PROP_TRUE },
 		{ .kind = PROP_NUMBER, .number = -3 }, { .kind = PROP_NUMBER, .number = 0.5 },
 		{ .kind = PROP_TEXT, .text = SLICE("") }, { .kind = PROP_TEXT, .text = SLICE("a") },
-		{ .kind = PROP_TEXT, .text = SLICE("aa") }, { .kind = PROP_TEXT, .text = SLICE("b") },
+		{ .kind = PROP_TEXT, .text = SLICE("aa") },
+		{ .kind = PROP_TEXT, .text = SLICE("b") },
 		{ .kind = PROP_LIST, .text = SLICE("") },
 	};
 	int wrong = 0, n = sizeof(rising) / sizeof(rising[0]);

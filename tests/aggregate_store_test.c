@@ -46,8 +46,8 @@ static struct place new_place(const char *name)
 	const char *temp = getenv("TMPDIR");
 	struct place place = { .next = { 0 } };
 
-	snprintf(place.dir, sizeof(place.dir), "%s/millrace-store-%s-%d", temp ? temp : "/tmp", name,
-		 (int)getpid());
+	snprintf(place.dir, sizeof(place.dir), "%s/millrace-store-%s-%d", temp ? temp : "/tmp",
+		 name, (int)getpid());
 	if (dir_make(place.dir) < 0)
 		abort();
 	return place;
@@ -447,7 +447,8 @@ static void test_limits(struct tap *tap)
 			{ slice_from(name), { .kind = PROP_NUMBER, .number = i } },
 		};
 		struct store_row row = { .time_us = WORLD_BASE_US, .received_us = WORLD_BASE_US,
-					 .message = { { (uint8_t)i } }, .count = 2, .props = props };
+					 .message = { { (uint8_t)i } }, .count = 2,
+					 .props = props };
 
 		snprintf(name, sizeof(name), "e%d", i);
 		props[0].value.text = props[1].name = slice_from(name);
