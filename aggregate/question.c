@@ -9,6 +9,7 @@
 #include "lib/when.h"
 
 #define SECOND   INT64_C(1000000)
+#define DURATION_MAX (INT64_C(100) * 366 * 24 * 3600 * SECOND)
 #define HOUR     (3600 * SECOND)
 #define DAY      (24 * HOUR)
 #define FROM_MIN (365 * DAY)            /* 1971-01-01 */
@@ -146,7 +147,7 @@ int question_duration(yyjson_val *node, const char *at, int64_t *us,
 	struct slice text;
 	char place[160];
 	int64_t n;
-	int rc = parse_n(node, at, 1000000, &n, error);
+	int rc = parse_n(node, at, INT64_C(4000000000), &n, error);
 
 	if (rc < 0)
 		return rc;
@@ -154,8 +155,10 @@ int question_duration(yyjson_val *node, const char *at, int64_t *us,
 	for (size_t i = 0; i < UNITS; i++) {
 		if (!units[i].us || !slice_is(text, units[i].name))
 			continue;
-		*us = n * units[i].us;
-		return 0;
+		if (!__builtin_mul_overflow(n, units[i].us, us) && *us <= DURATION_MAX)
+			return 0;
+		question_at(place, at, "n");
+		return question_fail(error, place, "bad_value", "over 100 years");
 	}
 	question_at(place, at, "unit");
 	return question_fail(error, place, "bad_value",
