@@ -177,7 +177,7 @@ static void write_value(yyjson_val *value, struct cursor *cursor, struct buf *ou
 
 int leaf_apply(struct step_event *event, enum leaf leaf, struct leaf_edits *edits)
 {
-	struct cursor cursor = { edits->items, edits->items + edits->count };
+	struct cursor cursor;
 	struct slice text;
 	yyjson_val *tree;
 	int rc;
@@ -188,6 +188,7 @@ int leaf_apply(struct step_event *event, enum leaf leaf, struct leaf_edits *edit
 	if (rc < 0)
 		return rc;
 	qsort(edits->items, edits->count, sizeof(*edits->items), compare_edits);
+	cursor = (struct cursor){ edits->items, edits->items + edits->count };
 	event->scratch.limit = event->text->limit;
 	buf_reset(&event->scratch);
 	write_value(tree, &cursor, &event->scratch);
