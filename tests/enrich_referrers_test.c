@@ -5,6 +5,8 @@
  */
 #include "enrich/referrers.h"
 
+#include <time.h>
+
 #include "enrich/own_list.h"
 #include "tests/enrich_case.h"
 
@@ -186,12 +188,49 @@ static void check_bad(struct tap *tap)
 	}
 }
 
+/* URLs as long as they may be, made to cost: what a whole record with them takes is printed; it has
+ * to be a record. */
+static void check_worst(struct enrich_bench *bench)
+{
+	static const char *const fills[] = {
+		"a=&", "utm_source=%41&", "q=+%2", "&", "=", "gclid&", "%E2%82%AC", "utm_=x&", "/", "a.",
+	};
+	char *body = malloc(40000), url[8000];
+	double worst = 0;
+	size_t passed = 0, count = sizeof(fills) / sizeof(fills[0]);
+
+	for (size_t i = 0; i < count; i++) {
+		struct enrich_case c = { .said = "", .type = "page", .body = body };
+		struct value fields[ENRICHED_COUNT];
+		struct enrich_bad bad = { "", "", "" };
+		struct timespec start, end;
+		double took;
+
+		for (size_t n = 0; n < sizeof(url); n++)
+			url[n] = fills[i][n % strlen(fills[i])];
+		snprintf(body, 40000, "{\"context\":{\"page\":{\"url\":\"https://a.%.120s/?%.7000s\","
+			 "\"referrer\":\"https://%.240sgoogle.com/search?%.7500s\"}}}",
+			 "b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.c", url,
+			 "a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.", url);
+		clock_gettime(CLOCK_THREAD_CPUTIME_ID, &start);
+		passed += case_run(bench, &c, fields, &bad) == 0;
+		clock_gettime(CLOCK_THREAD_CPUTIME_ID, &end);
+		took = (double)(end.tv_sec - start.tv_sec) * 1e6 +
+		       (double)(end.tv_nsec - start.tv_nsec) / 1e3;
+		worst = took > worst ? took : worst;
+	}
+	printf("# worst record with URLs of 7,000 bytes: %.0f us of CPU\n", worst);
+	OK(&bench->tap, passed == count, "%zu costly pairs of URLs give a record each", passed);
+	free(body);
+}
+
 int main(void)
 {
 	struct enrich_bench bench;
 
 	enrich_bench_open(&bench);
 	check_cases(&bench);
+	check_worst(&bench);
 	check_alone(&bench.tap);
 	check_bad(&bench.tap);
 	return enrich_bench_end(&bench);
