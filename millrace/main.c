@@ -21,6 +21,7 @@
 #include "lib/log.h"
 #include "lib/opt_print.h"
 #include "millrace/demo.h"
+#include "millrace/destination.h"
 #include "millrace/fetch_geo.h"
 #include "millrace/options.h"
 #include "millrace/query.h"
@@ -242,6 +243,48 @@ static int run_program(int argc, char **argv)
 	return EX_UNAVAILABLE;
 }
 
+/* `test` is sink's own: it has the kinds. */
+static int run_destination(int argc, char **argv)
+{
+	char secret[8192], test[] = "test", sink[] = "sink", config[PATH_MAX + 16];
+	struct destination_conf conf = { 0 };
+	struct arguments args = { 0 };
+	struct settings *settings = NULL;
+	struct opt_list operands;
+	struct buf out = { 0 };
+	struct err err = { "" };
+	struct opt_set *set;
+	size_t len = 0;
+	int rc;
+
+	take_arguments(&args, argc, argv);
+	set = opt_main(&destination_program, &conf, args.argc, args.argv, &operands);
+	rc = settings_open(&settings, args.config ? args.config : SETTINGS_FILE, conf.data, NULL,
+			   &err);
+	if (!rc && operands.count == 2 && strcmp(operands.items[0], test) == 0) {
+		char *call[] = { sink, test, (char *)(uintptr_t)operands.items[1], config,
+				       NULL };
+
+		snprintf(config, sizeof(config), "--config=%s", settings->config);
+		return run_program(4, call);
+	}
+	if (!rc && conf.secret) {
+		len = fread(secret, 1, sizeof(secret), stdin);
+		while (len && (secret[len - 1] == '\n' || secret[len - 1] == '\r'))
+			len--;
+	}
+	if (!rc)
+		rc = destination_run(&conf, settings, &operands, (struct slice){ secret, len },
+				     &out, &err);
+	explicit_bzero(secret, sizeof(secret));
+	if (!rc && out.len && fwrite(out.ptr, 1, out.len, stdout) != out.len)
+		rc = err_set(&err, -EIO, "stdout cannot be written");
+	buf_close(&out);
+	settings_close(settings);
+	opt_close(set);
+	return rc ? finish(rc, &err) : EX_OK;
+}
+
 static const struct command {
 	const char *name;
 	int (*run)(int argc, char **argv);      /* argv[0] is the command */
@@ -251,6 +294,7 @@ static const struct command {
 	{ "down", run_down, &down_program },
 	{ "query", run_query, &query_program },
 	{ "demo", run_demo, &demo_program },
+	{ "destination", run_destination, &destination_program },
 	{ "fetch-geo", run_fetch_geo, &fetch_geo_program },
 	{ "collect", run_program, NULL },
 	{ "enrich", run_program, NULL },
@@ -292,7 +336,7 @@ int main(int argc, char **argv)
 		if (strcmp(commands[i].name, name) == 0)
 			return commands[i].run(argc - 1, argv + 1);
 	log_words(&own_log, LOG_LEVEL_ERROR, "usage", "%s%.40s%swants one of: up, down, query, "
-		  "demo, collect, enrich, aggregate, sink (see millrace --help)",
+		  "demo, destination, collect, enrich, aggregate, sink (see millrace --help)",
 		  name[0] ? "'" : "", name,
 		  name[0] ? "' is no command; millrace " : "millrace ");
 	return EX_USAGE;

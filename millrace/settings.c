@@ -140,6 +140,26 @@ static bool is_no(const char *text)
 			strcmp(text, "off") == 0 || strcmp(text, "0") == 0);
 }
 
+/* One that sink knows how to serve: it reads the file itself, anew when the revision changes. */
+static int add_named(struct settings *settings, const char *name, const char *path,
+		     const char *from, struct settings_destination *to)
+{
+	struct stat st;
+	int rc;
+
+	if (stat(path, &st) < 0)
+		return -errno;
+	snprintf(to->revision, sizeof(to->revision), "%llx",
+		 (unsigned long long)st.st_ino * 31 + (unsigned long long)st.st_size +
+		 (unsigned long long)st.st_mtim.tv_sec * 1000000007 +
+		 (unsigned long long)st.st_mtim.tv_nsec * 131);
+	if ((rc = set(&to->to, "%s", name)) == 0 &&
+	    (rc = set(&to->from, "%s", from ? from : "enriched")) == 0 &&
+	    (rc = set(&to->name, "%s", name)) == 0)
+		settings->destination_count++;
+	return rc;
+}
+
 /* Fills one destination from its file's tree. 1: it is switched off. */
 static int read_destination(struct settings *settings, const char *name, const char *path,
 			    const struct yaml *root, struct err *err)
@@ -154,19 +174,18 @@ static int read_destination(struct settings *settings, const char *name, const c
 
 	if (!type)
 		return err_set(err, -EINVAL, "%s: a destination needs `type: file`", path);
-	if (strcmp(type, "file") != 0)
-		return err_set(err, -EINVAL, "%s: there is no destination of type '%.40s' (there "
-			       "is: file)", path, type);
 	if (is_no(yaml_get_text(root, "enabled")))
 		return 1;
+	if (from && !is_name(from))
+		return err_set(err, -EINVAL, "%s: from: '%.40s' is no topic's name", path, from);
+	if (strcmp(type, "file") != 0)
+		return add_named(settings, name, path, from, to);
 	if (!where || !where[0])
 		return err_set(err, -EINVAL, "%s: `path:` says in which directory the files go",
 			       path);
 	if (strchr(where, '?'))
 		return err_set(err, -EINVAL, "%s: a path with a question mark cannot be used",
 			       path);
-	if (from && !is_name(from))
-		return err_set(err, -EINVAL, "%s: from: '%.40s' is no topic's name", path, from);
 	if ((rc = set_path(&full, settings->dir, where)) == 0 &&
 	    (rc = set(&to->to, "file:%s%s%s", full, format ? "?format=" : "",
 		      format ? format : "")) == 0 &&

@@ -25,8 +25,9 @@
 
 struct settings_destination {
 	char *name;             /* of the file, without .yaml */
-	char *to;               /* file:PATH?format=jsonl */
+	char *to;               /* file:PATH?format=jsonl, or the name itself */
 	char *from;             /* the topic */
+	char revision[20];      /* of the file */
 };
 
 struct settings {

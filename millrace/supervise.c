@@ -323,8 +323,9 @@ static void ended_by_itself(struct child *child, int status)
 	struct supervise *supervise = child->supervise;
 	int code = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
 
-	/* Once it has run well, a mistake in the settings must not take the others down. */
-	if (!child->was_steady &&
+	/* Once it has run well, a mistake in the settings must not take the others down; that of
+	 * one destination never does. */
+	if (!child->was_steady && strncmp(child->program.name, "sink:", 5) != 0 &&
 	    (code == EX_USAGE || code == EX_CONFIG || code == EXIT_NO_PROGRAM)) {
 		child->state = CHILD_DONE;
 		supervise->rc = err_set(supervise->err, -EINVAL, code == EXIT_NO_PROGRAM
@@ -497,11 +498,20 @@ static void take_signal(void *ctx, int signo)
 	}
 }
 
+static void look(void *ctx)
+{
+	struct supervise *supervise = ctx;
+
+	if (!supervise->is_stopping && supervise->conf->changed(supervise->conf->ctx))
+		reload(supervise);
+}
+
 int supervise_run(const struct supervise_conf *conf, struct err *err)
 {
 	static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGCHLD, 0 };
 	struct supervise *supervise = calloc(1, sizeof(*supervise));
 	struct supervise_plan *plan = calloc(1, sizeof(*plan));
+	struct loop_timer *timer;
 	int rc;
 
 	if (!supervise || !plan) {
@@ -516,7 +526,11 @@ int supervise_run(const struct supervise_conf *conf, struct err *err)
 	    (rc = loop_signals(supervise->loop, signals, take_signal, supervise)) == 0) {
 		for (int i = 0; i < plan->count; i++)
 			take_program(supervise, &plan->programs[i]);
-		rc = loop_run(supervise->loop);
+		if (conf->changed)
+			rc = loop_timer(supervise->loop, SUPERVISE_LOOK_MS, true, look, supervise,
+					&timer);
+		if (!rc)
+			rc = loop_run(supervise->loop);
 	}
 	if (!rc)
 		rc = supervise->rc;

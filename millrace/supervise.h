@@ -15,6 +15,7 @@
 #ifndef MILLRACE_SUPERVISE_H
 #define MILLRACE_SUPERVISE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "lib/err.h"
@@ -22,6 +23,7 @@
 
 #define SUPERVISE_PROGRAMS_MAX 72
 #define SUPERVISE_ARGS_MAX     24
+#define SUPERVISE_LOOK_MS 500
 #define SUPERVISE_BACKOFF_MIN_MS 100
 #define SUPERVISE_BACKOFF_MAX_MS 10000
 /* A signal so soon after the first is the same one: GNU timeout sends it to us, then our group. */
@@ -48,6 +50,7 @@ struct supervise_conf {
 	const char *dir;                /* where the programs run */
 	int64_t stop_ms;
 	supervise_plan_fn *plan;
+	bool (*changed)(void *ctx);     /* asked SUPERVISE_LOOK_MS: plan again, as by HUP; or NULL */
 	void *ctx;
 };
 

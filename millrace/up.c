@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "millrace/up.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -9,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/when.h"
@@ -20,6 +22,8 @@ enum { UP_STAGE_COLLECT, UP_STAGE_ENRICH, UP_STAGE_READERS };
 struct up {
 	const char *config, *data;
 	const char *locked;             /* the data directory that is ours */
+	const char *dir;                /* of the settings */
+	uint64_t destinations;          /* as they were when looked at last */
 	const struct log *log;
 };
 
@@ -70,22 +74,24 @@ static int plan_stream(const struct settings *settings, struct supervise_plan *p
 }
 
 /* On a log each partition of `bad` has one writer: collect 0, enrich 1, the sinks the rest. */
-#define FIRST_BAD_OF_SINKS 2
+#define BAD_OF_SINKS "?partition=2+"
 
 static int plan_sink(const struct settings *settings, int index, struct supervise_plan *plan)
 {
 	const struct settings_destination *to = &settings->destinations[index];
-	char name[100], in[PATH_MAX], bad[PATH_MAX];
+	char name[100], in[PATH_MAX], bad[PATH_MAX], state[PATH_MAX];
 	const char *const sink[] = {
 		"sink", "--config", settings->config, "--in", in, "--bad", bad,
-		"--to", to->to, NULL,
+		"--to", to->to, to->revision[0] ? "--state" : NULL, state,
+		"--revision", to->revision, NULL,
 	};
 	bool is_log = strncmp(settings->bus, "log:", 4) == 0;
 
 	snprintf(name, sizeof(name), "sink:%s", to->name);
 	if (snprintf(in, sizeof(in), "%s/%s", settings->bus, to->from) >= (int)sizeof(in) ||
-	    snprintf(bad, sizeof(bad), is_log ? "%s/bad?partition=%d" : "%s/bad", settings->bus,
-		     FIRST_BAD_OF_SINKS + index) >= (int)sizeof(bad))
+	    snprintf(bad, sizeof(bad), "%s/bad%s", settings->bus, is_log ? BAD_OF_SINKS : "") >=
+		    (int)sizeof(bad) ||
+	    snprintf(state, sizeof(state), "%s/sinks", settings->data) >= (int)sizeof(state))
 		return -ENAMETOOLONG;
 	return supervise_add(plan, name, UP_STAGE_READERS, sink);
 }
@@ -107,6 +113,43 @@ static int make_plan(void *ctx, struct supervise_plan *plan, struct err *err)
 		rc = plan_sink(settings, i, plan);
 	settings_close(settings);
 	return rc ? err_set(err, rc, "plan of programs: %s", strerror(-rc)) : 0;
+}
+
+/* What stands in destinations/: names, and when each was written. */
+static uint64_t look_at_destinations(const char *dir)
+{
+	char path[PATH_MAX];
+	struct dirent *entry;
+	struct stat st;
+	uint64_t sum = 0;
+	DIR *open_dir;
+
+	snprintf(path, sizeof(path), "%.3900s/destinations", dir);
+	open_dir = opendir(path);
+	while (open_dir && (entry = readdir(open_dir))) {
+		uint64_t one = 5381;
+
+		if (entry->d_name[0] == '.' || fstatat(dirfd(open_dir), entry->d_name, &st, 0) < 0)
+			continue;
+		for (const char *at = entry->d_name; *at; at++)
+			one = one * 33 + (unsigned char)*at;
+		one = (one ^ st.st_ino) * 1000003 + (uint64_t)st.st_mtim.tv_sec;
+		sum += (one * 1000003 + (uint64_t)st.st_mtim.tv_nsec) * 1000003 +
+		       (uint64_t)st.st_size;
+	}
+	if (open_dir)
+		closedir(open_dir);
+	return sum;
+}
+
+static bool is_changed(void *ctx)
+{
+	struct up *up = ctx;
+	uint64_t now = look_at_destinations(up->dir);
+	bool changed = now != up->destinations;
+
+	up->destinations = now;
+	return changed;
 }
 
 static void remove_addresses(const struct settings *settings)
@@ -163,6 +206,7 @@ int up_run(const struct up_conf *conf, const char *config, const struct log *log
 {
 	struct supervise_conf supervise = {
 		.log = log, .stop_ms = conf->stop_ms, .plan = make_plan,
+		.changed = is_changed,
 	};
 	struct settings *settings = NULL;
 	struct up up = { .log = log };
@@ -183,6 +227,8 @@ int up_run(const struct up_conf *conf, const char *config, const struct log *log
 	up.data = conf->data ? settings->data : NULL;
 	up.locked = settings->data;
 	supervise.ctx = &up;
+	up.dir = settings->dir;
+	up.destinations = look_at_destinations(up.dir);
 	supervise.bin = bin;
 	supervise.dir = settings->dir;
 	rc = supervise_run(&supervise, err);

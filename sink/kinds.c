@@ -4,7 +4,8 @@
 #include "sink/dest.h"
 
 static const struct dest_kind *const kinds[] = {
-	&dest_webhook,
+	&dest_webhook, &dest_mixpanel, &dest_segment, &dest_posthog,
+	&dest_ga4, &dest_amplitude, &dest_customerio,
 };
 
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))

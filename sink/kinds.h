@@ -8,6 +8,7 @@
 
 #include "sink/dest.h"
 
-extern const struct dest_kind dest_webhook;
+extern const struct dest_kind dest_webhook, dest_mixpanel, dest_segment, dest_posthog,
+	dest_ga4, dest_amplitude, dest_customerio;
 
 #endif

@@ -1,0 +1,250 @@
+/* dest_ga4 - Google Analytics 4's Measurement Protocol: one request per event
+ *
+ *      client_id  anonymous id, else user id       events  [{ name, params }]
+ *
+ * Names: letters, digits and _, 40 at most, no reserved ones or prefixes; at most 25 params, texts
+ * of 100 bytes. The answer is 204 whatever was sent: `sink test` asks /debug, which validates.
+ */
+// SPDX-License-Identifier: Apache-2.0
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "lib/record.h"
+#include "sink/kinds.h"
+#include "sink/sheet.h"
+
+#define NAME_LEN   40
+#define TEXT_LEN   100
+#define PARAMS_MAX 25
+
+struct conf {
+	const char *measurement_id, *api_secret, *region, *url;
+	bool lowercase;
+};
+
+struct dest {
+	const struct conf *conf;
+	struct json_reader *json;
+	bool is_test;
+};
+
+#define AT(field) offsetof(struct conf, field)
+
+static const struct dest_field fields[] = {
+	{ "measurement_id", DEST_FIELD_TEXT, AT(measurement_id), NULL, true, 0, 0, NULL,
+	  "of the web stream: G-..." },
+	{ "api_secret", DEST_FIELD_SECRET, AT(api_secret), NULL, true, 0, 0, NULL,
+	  "Measurement Protocol API secret" },
+	{ "region", DEST_FIELD_CHOICE, AT(region), "us", false, 0, 0, "us|eu",
+	  "eu: collected in the EU" },
+	{ "lowercase", DEST_FIELD_FLAG, AT(lowercase), "no", false, 0, 0, NULL,
+	  "event names in lower case" },
+	{ "url", DEST_FIELD_URL, AT(url), NULL, false, 0, 0, NULL,
+	  "another host than Google's, such as a server container" },
+	{ .name = NULL },
+};
+
+static int ga4_open(struct dest **destp, const struct dest_env *env, struct err *err)
+{
+	struct dest *dest = calloc(1, sizeof(*dest));
+	int rc = dest ? json_open(&dest->json, err) : err_set(err, -ENOMEM, "no memory");
+
+	*destp = NULL;
+	if (rc < 0) {
+		free(dest);
+		return rc;
+	}
+	dest->conf = env->conf;
+	dest->is_test = env->is_test;
+	*destp = dest;
+	return 0;
+}
+
+static void ga4_close(struct dest *dest)
+{
+	if (dest)
+		json_close(dest->json);
+	free(dest);
+}
+
+/* Blanks and all else that GA4 refuses become _; what is too long is cut. */
+static size_t clean_name(struct slice name, bool lower, char out[NAME_LEN + 1])
+{
+	size_t len = 0;
+
+	for (size_t i = 0; i < name.len && len < NAME_LEN; i++) {
+		unsigned char c = (unsigned char)name.ptr[i];
+
+		if ((c & 0xc0) == 0x80)
+			continue;       /* the rest of a character that is one _ already */
+		out[len++] = isalnum(c) && c < 0x80 ? (char)(lower ? tolower(c) : c) : '_';
+	}
+	out[len] = '\0';
+	return len;
+}
+
+static bool is_reserved(const char *name)
+{
+	static const char *const names[] = {
+		"ad_activeview", "ad_click", "ad_exposure", "ad_impression", "ad_query",
+		"adunit_exposure", "app_clear_data", "app_install", "app_remove", "app_update",
+		"error", "first_open", "first_visit", "in_app_purchase", "notification_dismiss",
+		"notification_foreground", "notification_open", "notification_receive",
+		"os_update", "screen_view", "session_start", "user_engagement",
+	};
+	static const char *const prefixes[] = { "_", "firebase_", "ga_", "google_", "gtag." };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcmp(name, names[i]) == 0)
+			return true;
+	for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++)
+		if (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0)
+			return true;
+	return !isalpha((unsigned char)name[0]);
+}
+
+/* Numbers and texts go as they are; nested ones have no place but in items. */
+static void put_params(const struct event *event, struct sheet *sheet)
+{
+	yyjson_obj_iter iter;
+	yyjson_val *key;
+	int count = 1;
+
+	if (!yyjson_obj_iter_init(event->properties, &iter))
+		return;
+	while ((key = yyjson_obj_iter_next(&iter)) && count < PARAMS_MAX) {
+		yyjson_val *value = yyjson_obj_iter_get_val(key);
+		struct slice text = json_string(value), word = json_string(key);
+		char name[NAME_LEN + 1];
+
+		if (yyjson_is_obj(value) || yyjson_is_null(value) ||
+		    (yyjson_is_arr(value) && !slice_is(word, "items")))
+			continue;
+		if (!clean_name(word, false, name) || !isalpha((unsigned char)name[0]) ||
+		    (yyjson_obj_get(event->properties, name) && !slice_is(word, name)))
+			continue;
+		count++;
+		if (text.ptr && text.len > TEXT_LEN) {
+			text.len = TEXT_LEN;
+			while (text.len && ((unsigned char)text.ptr[text.len] & 0xc0) == 0x80)
+				text.len--;
+		}
+		if (!text.ptr)
+			sheet_json(sheet, name, value);
+		else
+			sheet_text(sheet, name, text);
+	}
+}
+
+static void put_user(const struct event *event, struct sheet *sheet)
+{
+	yyjson_obj_iter iter;
+	struct sheet inner;
+	yyjson_val *key;
+	int count = 0;
+
+	if (event->type != EVENT_IDENTIFY || !yyjson_obj_iter_init(event->traits, &iter))
+		return;
+	sheet_name(sheet, "user_properties");
+	sheet_begin(&inner, sheet->out, NULL);
+	while ((key = yyjson_obj_iter_next(&iter)) && count < PARAMS_MAX) {
+		yyjson_val *value = yyjson_obj_iter_get_val(key);
+		char name[NAME_LEN + 1];
+
+		if (yyjson_is_ctn(value) || yyjson_is_null(value) ||
+		    !clean_name(json_string(key), false, name) || is_reserved(name))
+			continue;
+		count++;
+		sheet_name(&inner, name);
+		buf_append_text(inner.out, "{\"value\":");
+		json_write(value, inner.out);
+		buf_append_char(inner.out, '}');
+	}
+	sheet_end(&inner);
+}
+
+static int ga4_map(struct dest *dest, const struct event *event, struct dest_out *out)
+{
+	struct slice client = event_text(event, ENRICHED_ANONYMOUS_ID);
+	struct slice name = event_text(event, ENRICHED_EVENT);
+	char clean[NAME_LEN + 1];
+	struct sheet sheet, params;
+
+	clean_name(event->type == EVENT_PAGE ? SLICE("page_view")
+		   : event->type == EVENT_IDENTIFY ? SLICE("identify") : name,
+		   dest->conf->lowercase, clean);
+	if (is_reserved(clean)) {
+		snprintf(out->words, sizeof(out->words), "GA4 keeps the event name '%s' for "
+			 "itself: rename it with `map`", clean);
+		return -EBADMSG;
+	}
+	sheet_begin(&sheet, out->buf, NULL);
+	sheet_text(&sheet, "client_id", client.len ? client : event_person(event));
+	sheet_text(&sheet, "user_id", event_text(event, ENRICHED_USER_ID));
+	sheet_num(&sheet, "timestamp_micros", event->fields[ENRICHED_TIMESTAMP].num);
+	put_user(event, &sheet);
+	sheet_name(&sheet, "events");
+	buf_append_text(out->buf, "[{\"name\":");
+	json_write_text(slice_from(clean), out->buf);
+	buf_append_text(out->buf, ",\"params\":");
+	sheet_begin(&params, out->buf, event->properties);
+	sheet_num(&params, "engagement_time_msec", 1);
+	if (event->type == EVENT_PAGE) {
+		sheet_json(&params, "page_location", event_path(event, "context.page.url"));
+		sheet_json(&params, "page_referrer", event_path(event, "context.page.referrer"));
+		sheet_json(&params, "page_title", event_path(event, "context.page.title"));
+	}
+	params.over = NULL;
+	put_params(event, &params);
+	buf_append_text(out->buf, "}}]}");
+	return dest_out_end(out, 0);
+}
+
+static int ga4_build(struct dest *dest, const struct dest_batch *batch,
+		     struct post_request *request)
+{
+	const struct conf *conf = dest->conf;
+	const char *host = conf->url ? conf->url : strcmp(conf->region, "eu") == 0
+			   ? "https://region1.google-analytics.com"
+			   : "https://www.google-analytics.com";
+
+	snprintf(request->url, sizeof(request->url), "%s%s?measurement_id=%s&api_secret=%s", host,
+		 dest->is_test ? "/debug/mp/collect" : "/mp/collect", conf->measurement_id,
+		 conf->api_secret);
+	buf_append_slice(&request->body, batch->items[0]->payload);
+	return post_header(request, "Content-Type", SLICE("application/json"));
+}
+
+static void ga4_judge(struct dest *dest, const struct dest_batch *batch,
+		      const struct post_answer *answer, struct dest_result *results)
+{
+	yyjson_val *root, *list, *first;
+	struct slice words;
+
+	dest_judge_status(batch, answer, results);
+	if (!dest->is_test || answer->status != 200 ||
+	    json_parse(dest->json, answer->body, &root, NULL) < 0)
+		return;
+	list = json_get(root, "validationMessages");
+	first = yyjson_is_arr(list) ? yyjson_arr_get_first(list) : NULL;
+	words = json_text(first, "description");
+	if (first)
+		dest_result_all(batch, results, DEST_INVALID, words);
+}
+
+const struct dest_kind dest_ga4 = {
+	.name = "ga4",
+	.summary = "Google Analytics 4, Measurement Protocol",
+	.fields = fields,
+	.conf_size = sizeof(struct conf),
+	.flags = DEST_NO_BATCH_KEY,
+	.accepts = DEST_TRACK | DEST_PAGE | DEST_SCREEN | DEST_IDENTIFY | DEST_GROUP,
+	.limits = { .items = 1, .bytes = 130 << 10, .concurrency = 16 },
+	.open = ga4_open,
+	.map = ga4_map,
+	.build = ga4_build,
+	.judge = ga4_judge,
+	.close = ga4_close,
+};
