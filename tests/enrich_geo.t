@@ -102,4 +102,9 @@ jq -nc 'range(2000) | {type: "track", event: "x", messageId: "m\(.)", anonymousI
 [ -s "$T/kept/$(ls "$T/kept" | head -1)" ] &&
   cmp <(cat "$T"/kept/*.jsonl | sed 's/"logic":"[^"]*"//') <(cat "$T"/forgot/*.jsonl | sed 's/"logic":"[^"]*"//')
 ok $? "caches change nothing"
+
+# fetch-geo without npm; with it 64 MB are loaded, which is for people.
+PATH=$T "$BIN/millrace" fetch-geo --dir "$T/geo" 2> "$T/err"
+is $? 66 "fetch-geo without npm"
+like "$(cat "$T/err")" "no npm on the PATH" "the words say so"
 done_testing
