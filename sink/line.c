@@ -35,7 +35,7 @@ struct line {
 static enum leaf_kind kind_of(const struct schema_field *field)
 {
 	static const char *const json_names[] = { "properties", "traits", "context",
-						  "integrations", "body" };
+						  "integrations", "violations", "body" };
 
 	switch (field->kind) {
 	case SCHEMA_BOOLEAN:

@@ -10,7 +10,7 @@ import glob
 import json
 import sys
 
-JSON_TEXT = ('properties', 'traits', 'context', 'integrations', 'body')
+JSON_TEXT = ('properties', 'traits', 'context', 'integrations', 'violations', 'body')
 
 
 def plain(value):
