@@ -2,8 +2,8 @@
  *
  *      child_run: /bin/sh -c COMMAND, stdin = in, then its end; stdout until its end; exit status
  *
- * The command runs in a process group of its own, with all signals as usual and stderr ours; at the
- * time-out, or when anything is wrong, the whole group is killed and reaped. Nothing is left behind.
+ * The command runs in a process group of its own, with all signals as usual and stderr ours; at
+ * the time-out, or when anything is wrong, the whole group is killed. Nothing is left behind.
  */
 // SPDX-License-Identifier: Apache-2.0
 #ifndef ENRICH_CHILD_H

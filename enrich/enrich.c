@@ -469,8 +469,8 @@ static int take(struct enrich *enrich, struct filter *filter, const struct bus_r
 		return FILTER_FILTERED;
 	if (fate != FILTER_OUT) {
 		drop(enrich, partition, record, fate == FILTER_BAD);
-		return fate == FILTER_BAD ? filter_bad(filter, record, bad.reason, bad.words, bad.at)
-					  : fate;
+		return fate != FILTER_BAD ? fate : filter_bad(filter, record, bad.reason, bad.words,
+							      bad.at);
 	}
 	rc = filter_emit(filter, record->partition, key_of(enrich->out), datum);
 	if (rc < 0)
