@@ -290,7 +290,7 @@ static bool list_has(struct slice list, const struct prop *value)
 
 static struct slice made_list(const struct buf *out, size_t from)
 {
-	return (struct slice){ out->ptr + from, out->len - from };
+	return slice_skip(buf_slice(out), from);
 }
 
 static void list_put(struct buf *out, size_t from, const struct prop *value, bool is_union)
