@@ -40,8 +40,9 @@ $(BUILD)/obj/%.o: %.c Makefile | $(YYJSON)/yyjson.h
 $(BUILD)/obj/lib/schema_own.o $(BUILD)/obj/enrich/own_list.o: $(wildcard schemas/*.avsc schemas/history/*.avsc enrich/*.yaml)
 $(BUILD)/obj/yyjson.o: $(YYJSON)/yyjson.h
 	@mkdir -p $(@D); $(CC) $(OPT) $(LTO) -fno-sanitize=undefined -std=c99 -fPIE -c -o $@ $(YYJSON)/yyjson.c
-$(YYJSON)/yyjson.h:
-	.ci/install yyjson $(YYJSON)
+$(YYJSON)/yyjson.h: ; .ci/install yyjson $(YYJSON)
+build/web/assets.inc: report/pack $(wildcard report/web/*) ; report/pack build/web
+$(BUILD)/obj/report/asset_own.o: build/web/assets.inc
 .SECONDARY .SECONDEXPANSION:
 $(BUILD)/test/%_test: $(BUILD)/obj/tests/%_test.o \
 		$$(addprefix $(BUILD)/,$$(addsuffix .a,$$(filter $(PROGRAMS),$$(call of,$$*)))) $(BUILD)/lib.a
@@ -55,8 +56,7 @@ $(BUILD)/bench/%: $(BUILD)/obj/bench/%.o $(foreach p,$(PROGRAMS),$(BUILD)/$(p).a
 $(BUILD)/fuzz/%: $(BUILD)/obj/tests/%.o $(foreach p,$(PROGRAMS),$(BUILD)/$(p).a) $(BUILD)/lib.a
 	@mkdir -p $(@D); $(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
 
-deps-%:
-	@.ci/install $*
+deps-%: ; @.ci/install $*
 test: deps-test
 	@$(MAKE) --no-print-directory all tools && tests/run $(BUILD)
 tools: $(TESTS) $(HELPERS) $(PRELOADS)

@@ -89,7 +89,7 @@ static int open_signals(struct demo *demo, struct err *err)
 
 static int open_dir(struct demo *demo, struct err *err)
 {
-	char path[PATH_MAX], listen[32], http[32];
+	char path[PATH_MAX], listen[32], http[32], report[32];
 	int rc;
 
 	if (mkdir(demo->conf->dir, 0777) < 0 && errno != EEXIST)
@@ -101,7 +101,8 @@ static int open_dir(struct demo *demo, struct err *err)
 	if (access(path, F_OK) < 0 &&
 	    ((rc = settings_free_port(8080, listen, err)) < 0 ||
 	     (rc = settings_free_port(8081, http, err)) < 0 ||
-	     (rc = settings_create(demo->conf->dir, listen, http, err)) < 0))
+	     (rc = settings_free_port(8082, report, err)) < 0 ||
+	     (rc = settings_create(demo->conf->dir, listen, http, report, err)) < 0))
 		return rc;
 	if ((rc = settings_open(&demo->settings, path, NULL, NULL, err)) < 0)
 		return rc;
@@ -296,8 +297,13 @@ static int history(struct demo *demo, struct err *err)
 static void show_places(const struct demo *demo)
 {
 	const char *config = demo->settings->config, *program = demo->program;
+	char report[80];
 
 	demo->say(demo->ctx, "");
+	if (demo->settings->report) {
+		up_address(demo->settings, "report", demo->settings->report, report);
+		say(demo, "  the dashboard    http://%s", report);
+	}
 	say(demo, "  send events to   http://%s   write key %s", demo->listen,
 	    demo->settings->write_key);
 	say(demo, "  ask at           http://%s", demo->http);

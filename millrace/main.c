@@ -74,21 +74,23 @@ static int finish(int rc, const struct err *err)
 /* The first `up` in a directory without settings: writes some, and says how to send an event. */
 static int begin(struct err *err)
 {
-	char listen[32], http[32];
+	char listen[32], http[32], report[32];
 	struct settings *settings = NULL;
 	int rc;
 
 	if ((rc = settings_free_port(8080, listen, err)) < 0 ||
 	    (rc = settings_free_port(8081, http, err)) < 0 ||
-	    (rc = settings_create(".", listen, http, err)) < 0 ||
+	    (rc = settings_free_port(8082, report, err)) < 0 ||
+	    (rc = settings_create(".", listen, http, report, err)) < 0 ||
 	    (rc = settings_open(&settings, SETTINGS_FILE, NULL, NULL, err)) < 0)
 		return rc;
 	printf("There was no " SETTINGS_FILE " here: now there is one, and "
 	       "destinations/files.yaml.\n"
 	       "Write key: %s\n\n"
 	       "  curl -u %s: http://%s/v1/track -d '{\"userId\":\"u1\",\"event\":\"Hello\"}'\n"
-	       "  millrace query trend --event Hello\n\n",
-	       settings->write_key, settings->write_key, listen);
+	       "  millrace query trend --event Hello\n\n"
+	       "The dashboard: http://%s\n\n",
+	       settings->write_key, settings->write_key, listen, report);
 	fflush(stdout);
 	settings_close(settings);
 	return 0;
@@ -300,6 +302,7 @@ static const struct command {
 	{ "enrich", run_program, NULL },
 	{ "aggregate", run_program, NULL },
 	{ "sink", run_program, NULL },
+	{ "report", run_program, NULL },
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -310,7 +313,7 @@ static int help(void)
 
 	buf_append_text(&out, "millrace - an analytics event pipeline\n\nUsage:\n"
 			"  millrace up|down|query|demo|fetch-geo ..          see below\n"
-			"  millrace collect|enrich|aggregate|sink .. that program\n");
+			"  millrace collect|enrich|aggregate|sink|report .. that program\n");
 	for (size_t i = 0; i < COMMANDS; i++) {
 		if (!commands[i].program)
 			continue;

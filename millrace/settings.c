@@ -273,7 +273,10 @@ int settings_open(struct settings **settingsp, const char *config, const char *d
 	    (rc = set(&settings->listen, "%s",
 		      text_of(root, "collect", "listen", "127.0.0.1:8080"))) == 0 &&
 	    (rc = set(&settings->http, "%s",
-		      text_of(root, "aggregate", "http", "127.0.0.1:8081"))) == 0)
+		      text_of(root, "aggregate", "http", "127.0.0.1:8081"))) == 0 &&
+	    (!yaml_get(root, "report") ||
+	     (rc = set(&settings->report, "%s",
+		       text_of(root, "report", "listen", "127.0.0.1:8082"))) == 0))
 		rc = read_destinations(settings, log, err);
 	yaml_close(file);
 	if (rc) {
@@ -300,6 +303,7 @@ void settings_close(struct settings *settings)
 	free(settings->state);
 	free(settings->listen);
 	free(settings->http);
+	free(settings->report);
 	free(settings->write_key);
 	free(settings);
 }
@@ -323,7 +327,8 @@ static int write_file(const char *dir, const char *name, const struct buf *text,
 	return rc;
 }
 
-static void print_settings(struct buf *out, const char *listen, const char *http, const char *key)
+static void print_settings(struct buf *out, const char *listen, const char *http,
+			   const char *report, const char *key)
 {
 	buf_printf(out,
 		   "# millrace.yaml - settings of all programs; see millrace.yaml(5).\n"
@@ -344,7 +349,11 @@ static void print_settings(struct buf *out, const char *listen, const char *http
 		   "\n"
 		   "# HTTP for questions; whoever can reach it can read everything.\n"
 		   "aggregate:\n"
-		   "  http: %s\n", key, listen, http);
+		   "  http: %s\n"
+		   "\n"
+		   "# The dashboard, for a browser. Others than this machine need a password file.\n"
+		   "report:\n"
+		   "  listen: %s\n", key, listen, http, report);
 }
 
 static void print_destination(struct buf *out)
@@ -357,7 +366,8 @@ static void print_destination(struct buf *out)
 			"enabled: yes\n");
 }
 
-int settings_create(const char *dir, const char *listen, const char *http, struct err *err)
+int settings_create(const char *dir, const char *listen, const char *http, const char *report,
+		    struct err *err)
 {
 	unsigned char random[12];
 	char key[sizeof(random) * 2 + 1];
@@ -381,7 +391,7 @@ int settings_create(const char *dir, const char *listen, const char *http, struc
 		rc = 0;         /* somebody has destinations already: theirs */
 	}
 	buf_reset(&text);
-	print_settings(&text, listen, http, key);
+	print_settings(&text, listen, http, report, key);
 	/* Last: a millrace.yaml that is there is whole. */
 	if (!rc)
 		rc = write_file(dir, SETTINGS_FILE, &text, err);

@@ -3,6 +3,7 @@
  *      bus: log:data                   sources: [..]  (collect's)
  *      collect:   { listen: 127.0.0.1:8080 }
  *      aggregate: { http: 127.0.0.1:8081, state: data/state }
+ *      report:    { listen: 127.0.0.1:8082 }
  *      destinations/NAME.yaml          type: file, path: out, format: jsonl, enabled: yes
  *
  * Only what is needed to start the programs is looked at here; everything else in the file is the
@@ -37,6 +38,7 @@ struct settings {
 	char *bus;              /* URL without topic */
 	char *state;            /* of aggregate */
 	char *listen, *http;    /* of collect, of aggregate */
+	char *report;           /* of report; NULL: the file has no `report:`, so none runs */
 	char *write_key;        /* the first one; NULL where there is none */
 	struct settings_destination destinations[SETTINGS_DESTINATIONS_MAX];
 	int destination_count;  /* enabled ones of a known type */
@@ -49,9 +51,9 @@ MUST_CHECK int settings_open(struct settings **settingsp, const char *config, co
 void settings_close(struct settings *settings);
 
 /* Writes a millrace.yaml with comments, a random write key and a file destination, into a
- * directory that has none. listen, http: HOST:PORT. -EEXIST: there is one. */
+ * directory that has none. listen, http, report: HOST:PORT. -EEXIST: there is one. */
 MUST_CHECK int settings_create(const char *dir, const char *listen, const char *http,
-			       struct err *err);
+			       const char *report, struct err *err);
 
 /* Whether HOST:PORT can be listened at. -EADDRINUSE; -errno: another reason why not; words in err. A
  * host that is no address is left to the program. */

@@ -50,7 +50,8 @@ static int port_file(const struct settings *settings, const char *name, char pat
 
 static int plan_stream(const struct settings *settings, struct supervise_plan *plan)
 {
-	char collect_port[PATH_MAX], aggregate_port[PATH_MAX];
+	char collect_port[PATH_MAX], aggregate_port[PATH_MAX], report_port[PATH_MAX];
+	char public[300];
 	const char *const collect[] = {
 		"collect", "--config", settings->config, "--bus", settings->bus,
 		"--listen", settings->listen, "--port-file", collect_port, NULL,
@@ -63,13 +64,22 @@ static int plan_stream(const struct settings *settings, struct supervise_plan *p
 		"--state", settings->state, "--http", settings->http,
 		"--port-file", aggregate_port, NULL,
 	};
+	const char *const report[] = {
+		"report", "--config", settings->config, "--bus", settings->bus, "--dir",
+		settings->dir, "--aggregate", settings->http, "--aggregate-port-file",
+		aggregate_port, "--collect", public, "--port-file", report_port, NULL,
+	};
 	int rc;
+
+	snprintf(public, sizeof(public), "http://%s", settings->listen);
 
 	if ((rc = port_file(settings, "collect", collect_port)) == 0 &&
 	    (rc = port_file(settings, "aggregate", aggregate_port)) == 0 &&
 	    (rc = supervise_add(plan, "collect", UP_STAGE_COLLECT, collect)) == 0 &&
 	    (rc = supervise_add(plan, "enrich", UP_STAGE_ENRICH, enrich)) == 0)
 		rc = supervise_add(plan, "aggregate", UP_STAGE_READERS, aggregate);
+	if (rc == 0 && settings->report && (rc = port_file(settings, "report", report_port)) == 0)
+		rc = supervise_add(plan, "report", UP_STAGE_READERS, report);
 	return rc;
 }
 
@@ -154,7 +164,7 @@ static bool is_changed(void *ctx)
 
 static void remove_addresses(const struct settings *settings)
 {
-	static const char *const names[] = { "collect", "aggregate" };
+	static const char *const names[] = { "collect", "aggregate", "report" };
 	char path[PATH_MAX];
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
@@ -184,11 +194,12 @@ static int check_ports(const struct settings *settings, struct err *err)
 	} ports[] = {
 		{ "collect", "listen", settings->listen },
 		{ "aggregate", "http", settings->http },
+		{ "report", "listen", settings->report },
 	};
 
 	for (size_t i = 0; i < sizeof(ports) / sizeof(ports[0]); i++) {
 		struct err why = { "" };
-		int rc = settings_check_port(ports[i].address, &why);
+		int rc = ports[i].address ? settings_check_port(ports[i].address, &why) : 0;
 
 		if (rc == -EADDRINUSE)
 			return err_set(err, rc, "%s cannot listen at %s: another program does; "
