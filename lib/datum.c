@@ -380,46 +380,61 @@ static char *put_value(char *at, const struct schema_field *leaf, const struct v
 	}
 }
 
-/* Room behind at for a text and `left` leaves' fixed parts; NULL over out's limit. */
-static inline char *text_room(struct buf *out, char *at, size_t text_len, size_t left)
-{
-	size_t used = (size_t)(at - out->ptr), len = out->len, n = left * (1 + VARINT_MAX);
+/* The longest form of a leaf that is no text. */
+#define LEAF_MAX (1 + VARINT_MAX)
 
-	if (__builtin_add_overflow(n, text_len, &n))
-		n = SIZE_MAX;
-	out->len = used;
-	at = buf_reserve(out, n);
+/* Where the room in buf ends: of its memory and of its limit the nearer one. */
+static char *room_end(const struct buf *out)
+{
+	size_t limit = out->limit ? out->limit : BUF_LIMIT_DEFAULT;
+
+	return out->ptr + (out->cap < limit ? out->cap : limit);
+}
+
+/* Room behind at for n more bytes; NULL over out's limit. */
+static char *more_room(struct buf *out, const char *at, size_t n)
+{
+	size_t len = out->len;
+	char *more;
+
+	out->len = (size_t)(at - out->ptr);
+	more = buf_reserve(out, n);
 	out->len = len;
-	return at;
+	return more;
 }
 
 /* The longest form of all that is no text has room at any time: only a text looks for it. */
 int datum_encode(const struct schema *schema, const struct value *fields, struct buf *out)
 {
-	int count = schema_field_count(schema);
-	const struct schema_field *leaves = schema_field_at(schema, 0);
-	const struct schema_code *code = schema_codes(schema), *last = code + count;
+	size_t left = (size_t)schema_field_count(schema);
+	const struct schema_field *leaf = schema_field_at(schema, 0);
+	const struct schema_code *code = schema_codes(schema);
 	const struct value *value = fields;
-	char *at = buf_reserve(out, (size_t)count * (1 + VARINT_MAX));
+	char *at = buf_reserve(out, left * LEAF_MAX), *end = at ? room_end(out) : NULL;
 
-	for (; at && code < last; code++, value++) {
+	for (; at && left; left--, code++, value++, leaf++) {
 		*at = code->branch[value->is_set];
 		at += code->nullable;
 		if (code->nullable & !value->is_set)
 			continue;
 		if (code->kind != SCHEMA_STRING && code->kind != SCHEMA_BYTES) {
-			at = put_value(at, &leaves[code - schema_codes(schema)], value);
+			at = put_value(at, leaf, value);
 			continue;
 		}
 		struct slice text = value_slice(value);
 
-		at = text_room(out, at, text.len, (size_t)(last - code));
+		if ((size_t)(end - at) < left * LEAF_MAX ||
+		    (size_t)(end - at) - left * LEAF_MAX < text.len) {
+			at = more_room(out, at, text.len < SIZE_MAX / 2
+						? left * LEAF_MAX + text.len : SIZE_MAX);
+			end = room_end(out);
+		}
 		if (at)
 			at = slice_put(put_long(at, (int64_t)text.len), text);
 	}
 	if (!at)
 		return -ENOSPC;
-	assert(at <= out->ptr + out->cap);
+	assert(at <= end);
 	out->len = (size_t)(at - out->ptr);
 	return 0;
 }
