@@ -591,7 +591,7 @@ static int gather(struct persons *persons, uint32_t actor, int64_t received_us,
 		ops[count++] = (struct operation){
 			.when = pending->when, .key = pending->key, .op = pending->op, .age = 1,
 			.value = { pending->kind, pending->number,
-				   { persons->pending_text.ptr + pending->text,
+				   { buf_slice(&persons->pending_text).ptr + pending->text,
 				     pending->text_len } }
 		};
 	}
@@ -840,7 +840,7 @@ static struct prop read_trait(const struct persons *persons, uint32_t leader, ui
 		actor = persons->ring[actor];
 	} while (actor != leader);
 	if (best.is_made)
-		best.value.text = (struct slice){ scratch->ptr + best.made, best.value.text.len };
+		best.value.text.ptr = buf_slice(scratch).ptr + best.made;
 	if (found > 1)
 		combine(persons, leader, key, &best, scratch);
 	return best.value;
