@@ -262,6 +262,9 @@ static void print_part(struct position *position, int32_t p)
 	struct part *part = &position->parts[p];
 	struct buf *out = &position->text;
 	size_t at = part->done_at, ranges = 0;
+	int64_t begun = part->count
+		? part->marks[(part->head + part->count - 1) & (part->cap - 1)].offset
+		: part->next - 1;
 	struct range range = { -1, -1 };
 
 	buf_printf(out, "%d %" PRId64 " %d %" PRId64 " %" PRId64, p, part->next,
@@ -281,9 +284,16 @@ static void print_part(struct position *position, int32_t p)
 			buf_printf(out, " %" PRId64 "-%" PRId64, range.first, range.last);
 		range.first = -1;
 	}
-	for (; at < part->done_count && ranges < RANGES_MAX; at++, ranges++)
-		buf_printf(out, " %" PRId64 "-%" PRId64, part->done[at].first,
-			   part->done[at].last);
+	for (; at < part->done_count && ranges < RANGES_MAX; at++) {
+		struct range *done = &part->done[at];
+
+		/* What of it was read again stands in the marks, or is below next. */
+		if (done->last <= begun)
+			continue;
+		buf_printf(out, " %" PRId64 "-%" PRId64,
+			   done->first > begun ? done->first : begun + 1, done->last);
+		ranges++;
+	}
 	buf_append_char(out, '\n');
 }
 
