@@ -5,8 +5,8 @@
  *      bench_store [EVENTS [DIR]]      1,000,000 events; DIR is kept, else a temporary one is not
  *
  * 1 M users, of whom the first ones do most (cubes of uniform numbers: the busiest has 1 %), 30
- * days from 2026-11-01 in order with some lateness, 20 event names, 12 to 16 properties each, random
- * message ids. Same count, same events.
+ * days from 2026-11-01 in order with some lateness, 20 event names, 12 to 16 properties each,
+ * random message ids. Same count, same events.
  */
 #include <errno.h>
 #include <stdio.h>
