@@ -389,3 +389,8 @@ void chain_refuse(struct chain *chain)
 {
 	chain->refused = chain->changed;
 }
+
+const char *chain_lack(const struct chain *chain, int index)
+{
+	return index < chain->files.lack_count ? chain->files.lacks[index] : NULL;
+}

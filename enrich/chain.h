@@ -40,6 +40,8 @@ MUST_CHECK int chain_answer(struct chain *chain, int number, const struct step_s
 			    struct step_question *questions, size_t count, struct arena *arena);
 /* All that the answers depend on, as lines. */
 void chain_hash(const struct chain *chain, struct buf *text);
+/* What steps do without, as words for the log; NULL behind the last. */
+const char *chain_lack(const struct chain *chain, int index);
 /* Names of the steps, "ids time ..". */
 void chain_names(const struct chain *chain, struct buf *text);
 /* Was a data file replaced? True once it has not changed between two calls, as one that is still

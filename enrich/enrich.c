@@ -655,6 +655,9 @@ static int begin(void *ctx, struct filter *filter, struct err *err)
 	struct enrich *enrich = ctx;
 	struct metric_set *set = filter_metrics(filter);
 
+	for (int i = 0; chain_lack(enrich->chain, i); i++)
+		log_words(enrich->out_conf->log, LOG_LEVEL_INFO, "lacks", "%s",
+			  chain_lack(enrich->chain, i));
 	(void)err;
 	enrich->filter = filter;
 	enrich->metric_ids = metric_add(set, METRIC_GAUGE, "millrace_enrich_dedup_ids", "",

@@ -146,6 +146,8 @@ MUST_CHECK int step_file_read(const struct step_args *args, const char *path, st
 			      struct err *err);
 /* One that a library opens by itself: it is only hashed and watched. */
 MUST_CHECK int step_file_watch(const struct step_args *args, const char *path, struct err *err);
+/* In open: a step does without some data, which is logged once. Static words with the mend. */
+void step_lack(const struct step_args *args, const char *words);
 
 /* What open and apply return beside 0 and -errno. */
 enum step_result {

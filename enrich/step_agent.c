@@ -53,6 +53,8 @@ static int open_agent(void **statep, const struct step_args *args, struct err *e
 		return err_set(err, -ENOMEM, "no memory");
 	if (!path && access(DEFAULT_RULES, R_OK) == 0)
 		path = DEFAULT_RULES;
+	if (!path)
+		step_lack(args, "browsers are unknown: install uap-core, or give --ua-regexes");
 	if (path)
 		rc = step_file_read(args, path, &text, err);
 	if (path && rc == 0)

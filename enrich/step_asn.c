@@ -34,6 +34,8 @@ static int open_asn(void **statep, const struct step_args *args, struct err *err
 		*statep = places;
 		return 0;
 	}
+	if (rc == 0)
+		step_lack(args, "networks are unknown: give --asn");
 	places_close(places);
 	free(places);
 	return rc < 0 ? rc : STEP_RESULT_UNUSED;

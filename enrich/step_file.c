@@ -161,3 +161,9 @@ int step_file_watch(const struct step_args *args, const char *path, struct err *
 	XXH3_freeState(hash);
 	return (int)n;
 }
+
+void step_lack(const struct step_args *args, const char *words)
+{
+	if (args->files->lack_count < STEP_LACKS_MAX)
+		args->files->lacks[args->files->lack_count++] = words;
+}

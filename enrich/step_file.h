@@ -14,6 +14,7 @@
 #include "enrich/step.h"
 
 #define STEP_FILES_MAX 256
+#define STEP_LACKS_MAX 8
 
 struct step_file {
 	char *path;             /* owned */
@@ -26,6 +27,8 @@ struct step_files {
 	int count;
 	char **reads;           /* what step_file_read gave out since the last step_files_settle */
 	int read_count;
+	const char *lacks[STEP_LACKS_MAX];      /* static words: what steps do without */
+	int lack_count;
 };
 
 MUST_CHECK int step_files_open(struct step_files *files, struct err *err);

@@ -42,6 +42,8 @@ static int open_geo(void **statep, const struct step_args *args, struct err *err
 		free(places);
 		return rc;
 	}
+	if (places->count == 0)
+		step_lack(args, "countries are unknown: install tor-geoipdb, or give --geoip");
 	/* With none the scope of an address is still told. */
 	*statep = places;
 	return 0;

@@ -72,6 +72,9 @@ static int open_lists(struct referrer_state *state, const struct step_args *args
 
 	if (rc == 0 && paths->count == 0 && access(DEFAULT_LIST, R_OK) == 0)
 		rc = add_file(state, args, DEFAULT_LIST, err);
+	else if (rc == 0 && paths->count == 0)
+		step_lack(args, "few referrers are known: install ruby-referer-parser, or give "
+			  "--referrers");
 	if (rc == 0)
 		rc = referrers_add(state->lists, own_list_referrers(), "referrers.yaml", err);
 	for (size_t i = 0; i < paths->count && rc == 0; i++)
@@ -87,8 +90,11 @@ static int open_suffixes(struct referrer_state *state, const struct step_args *a
 	struct slice text;
 	int rc;
 
-	if (!path && access(DEFAULT_SUFFIXES, R_OK) < 0)
+	if (!path && access(DEFAULT_SUFFIXES, R_OK) < 0) {
+		step_lack(args, "registered domains are unknown: install publicsuffix, or give "
+			  "--public-suffixes");
 		return 0;
+	}
 	path = path ? path : DEFAULT_SUFFIXES;
 	rc = step_file_read(args, path, &text, err);
 	return rc < 0 ? rc : suffix_open(&state->suffixes, text, path, err);

@@ -41,10 +41,13 @@ is "$(geo all 2001:6b0:1::1 "$net")" "1653 -" "a network without name"
 is "$(geo all 10.1.2.3 "$net")" "- -" "a private address has no network"
 
 printf '1.0.16.0,1.0.31.255,13335,"Cloudflare, Inc."\n2606:4700::,2606:4700:ffff:ffff:ffff:ffff:ffff:ffff,13335,"Cloudflare, Inc."\n' > "$T/asn.csv"
+run mark0
 printf '%s\n' 1.0.16.1 2606:4700::1 8.8.8.8 > "$T/ips"
 run text --asn "$T/asn.csv"
 is "$(geo text 1.0.16.1 "$net")" "13335 Cloudflare, Inc." "a network from CSV"
 is "$(geo text 2606:4700::1 "$net")" "13335 Cloudflare, Inc." "version 6"
+is "$(grep -c 'event=lacks' "$T/text.log")" 0 "nothing is lacking"
+like "$(cat "$T/mark0.log")" 'event=lacks .*networks are unknown: give --asn' "without --asn the log says so"
 is "$(geo text 8.8.8.8 .country)" US "without --geoip: Debian's tor-geoipdb"
 is "$(geo text 2606:4700::1 .country)" US "version 6"
 
