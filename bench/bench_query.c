@@ -2,9 +2,10 @@
 /* bench_query - how fast aggregate's store answers
  *
  *      bench_query DIR [THREADS]       DIR: a state that bench_store made and kept
+ *      bench_query DIR export          its rows as CSV, for bench_query.py: DuckDB, same questions
  *
- * Each question is asked five times; the best wall time and the CPU time of that one are printed, as
- * the first one also reads the files in.
+ * Each question is asked five times; the best wall time and the CPU time of that one are printed,
+ * as the first one also reads the files in.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -39,7 +40,8 @@ static const struct {
 	{ "sum of price", "trend",
 	  "{" RANGE ",\"measures\":[{\"event\":\"*\",\"measure\":\"sum\",\"prop\":\"price\"}]}" },
 	{ "median of price", "trend",
-	  "{" RANGE ",\"measures\":[{\"event\":\"*\",\"measure\":\"median\",\"prop\":\"price\"}]}" },
+	  "{" RANGE ",\"measures\":[{\"event\":\"*\",\"measure\":\"median\","
+	  "\"prop\":\"price\"}]}" },
 	{ "weekly active users", "trend",
 	  "{" RANGE ",\"measures\":[{\"event\":\"*\",\"measure\":\"wau\"}]}" },
 	{ "top events", "trend", "{" RANGE "}" },
@@ -100,6 +102,49 @@ static void ask(struct answer *answer, size_t i)
 	buf_close(&out);
 }
 
+/* user,time_us,event,browser,path,plan,price */
+static int export_rows(struct store *store)
+{
+	static const char *const names[] = { "$event", "$browser", "$path", "plan", "price" };
+	struct buf out = { 0 };
+	struct snapshot snapshot;
+
+	if (store_snapshot(store, &snapshot, NULL) < 0)
+		return 1;
+	for (size_t f = 0; f < snapshot.file_count; f++) {
+		const struct column_file *file = snapshot.files[f];
+		const struct column *columns[5];
+		uint32_t at[5] = { 0 }, actor = 0;
+
+		for (int c = 0; c < 5; c++)
+			columns[c] = column_find(file, slice_from(names[c]));
+		for (uint32_t row = 0; row < file->rows; row++) {
+			while (file->start[actor + 1] <= row)
+				actor++;
+			buf_printf(&out, "%u,%lld", file->actor[actor], (long long)file->time[row]);
+			for (int c = 0; c < 5; c++) {
+				struct prop value = { 0 };
+
+				if (columns[c])
+					value = column_value(columns[c],
+							     column_code(columns[c], row, &at[c]));
+				buf_append_char(&out, ',');
+				if (value.kind != PROP_NONE)
+					prop_print(&value, &out);
+			}
+			buf_append_char(&out, '\n');
+			if (out.len > 1 << 20) {
+				fwrite(out.ptr, 1, out.len, stdout);
+				buf_reset(&out);
+			}
+		}
+	}
+	fwrite(out.ptr, 1, out.len, stdout);
+	buf_close(&out);
+	snapshot_release(&snapshot);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct progress progress = { .lock = PTHREAD_MUTEX_INITIALIZER };
@@ -115,6 +160,8 @@ int main(int argc, char **argv)
 		fprintf(stderr, "bench_query DIR: %s\n", err.text);
 		return 1;
 	}
+	if (argc > 2 && strcmp(argv[2], "export") == 0)
+		return export_rows(answer_conf.store);
 	for (size_t i = 0; i < sizeof(questions) / sizeof(questions[0]); i++)
 		ask(answer, i);
 	answer_close(answer);
