@@ -152,6 +152,7 @@ static int add(const struct destination_conf *conf, const char *dir, const char 
 	       struct slice secret, struct err *err)
 {
 	struct buf out = { 0 };
+	bool switched = false;
 	char file[80];
 	int rc = 0;
 
@@ -161,7 +162,10 @@ static int add(const struct destination_conf *conf, const char *dir, const char 
 		return err_set(err, -errno, "%s: %s", dir, strerror(errno));
 	buf_append_text(&out, "type: ");
 	put_quoted(&out, conf->type);
-	buf_append_text(&out, "enabled: yes\n");
+	for (size_t i = 0; i < conf->sets.count; i++)
+		switched |= strncmp(conf->sets.items[i], "enabled=", 8) == 0;
+	if (!switched)
+		buf_append_text(&out, "enabled: yes\n");
 	for (size_t i = 0; i < conf->sets.count && rc == 0; i++) {
 		const char *item = conf->sets.items[i];
 		size_t len = strcspn(item, "=");

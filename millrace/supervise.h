@@ -50,7 +50,7 @@ struct supervise_conf {
 	const char *dir;                /* where the programs run */
 	int64_t stop_ms;
 	supervise_plan_fn *plan;
-	bool (*changed)(void *ctx);     /* asked SUPERVISE_LOOK_MS: plan again, as by HUP; or NULL */
+	bool (*changed)(void *ctx);     /* asked each SUPERVISE_LOOK_MS: plan again? or NULL */
 	void *ctx;
 };
 
