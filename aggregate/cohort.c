@@ -98,10 +98,26 @@ static void write_leaf(yyjson_val *node, struct buf *out)
 	buf_append_char(out, '}');
 }
 
+/* Operators whose answer changes though the value does not. */
+static void look_at_ops(struct cohort *cohort, yyjson_val *node)
+{
+	struct slice op = json_text(node, "op");
+	yyjson_val *key, *value;
+	size_t i, count;
+
+	cohort->is_relative |= slice_is(op, "in_last") || slice_is(op, "not_in_last") ||
+			       slice_is(op, "before_last");
+	cohort->has_cohort |= slice_is(op, "in_cohort") || slice_is(op, "not_in_cohort");
+	/* json.h bounds the depth. */
+	yyjson_arr_foreach(node, i, count, value)
+		look_at_ops(cohort, value);
+	yyjson_obj_foreach(node, i, count, key, value)
+		look_at_ops(cohort, value);
+}
+
 static int parse_prop(struct parser *parser, yyjson_val *node, const char *at)
 {
 	struct slice of = json_text(node, json_get(node, "of") ? "of" : "src");
-	struct slice op = json_text(node, "op");
 	struct cohort_node *made;
 	struct buf text = { 0 };
 	struct err err = { "" };
@@ -123,8 +139,7 @@ static int parse_prop(struct parser *parser, yyjson_val *node, const char *at)
 	else
 		rc = no_memory(parser);
 	buf_close(&text);
-	parser->cohort->is_relative |= slice_is(op, "in_last") || slice_is(op, "not_in_last");
-	parser->cohort->has_cohort |= slice_is(op, "in_cohort") || slice_is(op, "not_in_cohort");
+	look_at_ops(parser->cohort, node);
 	return rc;
 }
 
@@ -206,6 +221,7 @@ static int add_event(struct parser *parser, yyjson_val *node, const char *word, 
 		pick.event = (struct slice){ copy, name.len };
 	}
 	question_at(place, at, "where");
+	look_at_ops(parser->cohort, json_get(node, "where"));
 	if (json_get(node, "where"))
 		rc = predicate_parse(&pick.where, json_get(node, "where"), place,
 				     &parser->cohort->world, parser->error);
