@@ -123,5 +123,5 @@ export const State = ({ state, children }) => html`
   ${!state.error && !state.answer && html`<p class="empty">Loading…</p>`}
   ${state.answer && children(state.answer)}`;
 
-export const Freshness = ({ answer }) => html`<p class="soft">Computed in ${answer.took_ms} ms over
-  ${' '}${number(answer.scanned)} events; complete through ${answer.complete_through || 'nothing yet'}.</p>`;
+export const Freshness = ({ answer }) => html`<p class="soft">${`Computed in ${answer.took_ms} ms over ${number(answer.scanned)} events; complete through ${
+  answer.complete_through || 'nothing yet'}.`}</p>`;

@@ -6,8 +6,7 @@ const WINDOWS = { '1 hour': [1, 'hour'], '1 day': [1, 'day'], '7 days': [7, 'day
 
 function People({ question, step, dropped }) {
   const state = useAsk('funnel', { ...question, people: { step, dropped, limit: 200 } });
-  return html`<${State} state=${state}>${(a) => html`<div class="card"><p>${number(a.people.total)} users
-    ${dropped ? 'dropped before' : 'came to'} step ${step}</p>
+  return html`<${State} state=${state}>${(a) => html`<div class="card"><p>${`${number(a.people.total)} users ${dropped ? 'dropped before' : 'came to'} step ${step}`}</p>
     <ul>${a.people.people.map((p) => html`<li><a href=${`#/people?${encodeURIComponent(JSON.stringify({ id: p.id }))}`}>${
       p.id}</a></li>`)}</ul></div>`}<//>`;
 }
@@ -38,8 +37,7 @@ export function Funnels({ state, set }) {
     ${!question && html`<p class="empty">Add the steps in the order in which people should do them.</p>`}
     ${question && html`<${State} state=${answer}>${(a) => html`
       <div class="card"><p class="big">${percent(a.steps.at(-1).share)}</p>
-        <p class="soft">of ${number(a.steps[0].count)} users came to the last step, in ${duration(a.times.median_ms)}
-          (median)</p>
+        <p class="soft">of ${number(a.steps[0].count)} users came to the last step; median time ${duration(a.times.median_ms)}</p>
         <div class="bars">${a.steps.map((s, i) => html`<div><span>${percent(s.share)}</span>
           <span class="bar" style=${{ height: `${80 * (s.share || 0)}%` }}></span>
           <span>${i + 1}. ${s.event}</span></div>`)}</div></div>
