@@ -3,10 +3,11 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <sys/signalfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "lib/json.h"
@@ -46,7 +47,8 @@ struct filter {
 	int signal_fd;
 	bool stopping;
 	bool has_guard;
-	pthread_t guard;                /* waits for a second signal */
+	pthread_t guard;                /* waits for a second signal.. */
+	int guard_fd;                   /* ..until this eventfd is written */
 	bool ending;                    /* the last commit is due */
 	bool reload_due;
 	/* out */
@@ -98,8 +100,9 @@ static int signals_open(struct filter *f)
 	pthread_sigmask(SIG_BLOCK, &set, &f->mask_before);
 	signal(SIGTERM, SIG_DFL);
 	signal(SIGINT, SIG_DFL);
+	f->guard_fd = eventfd(0, EFD_CLOEXEC);
 	f->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
-	return f->signal_fd < 0 ? err_set(f->err, -errno, "signalfd: %s", strerror(errno))
+	return f->signal_fd < 0 || f->guard_fd < 0 ? err_set(f->err, -errno, "signalfd: %s", strerror(errno))
 				 : 0;
 }
 
@@ -107,12 +110,15 @@ static int signals_open(struct filter *f)
  * obeyed: unblocked, it would kill before the program has cleaned up. */
 static void signals_close(struct filter *f)
 {
+	const uint64_t one = 1;
 	struct signalfd_siginfo info;
 
 	if (f->has_guard) {
-		pthread_cancel(f->guard);
+		(void)!write(f->guard_fd, &one, sizeof(one));
 		pthread_join(f->guard, NULL);
 	}
+	if (f->guard_fd >= 0)
+		close(f->guard_fd);
 	if (f->signal_fd >= 0) {
 		while (read(f->signal_fd, &info, sizeof(info)) == sizeof(info))
 			;
@@ -125,21 +131,24 @@ static void signals_close(struct filter *f)
  * process ends at once, which is as safe as kill -9 is. A thread, as the loop may wait for a disk. */
 static void *guard(void *ctx)
 {
-	const struct timespec pause = { FILTER_AGAIN_MS / 1000, FILTER_AGAIN_MS % 1000 * 1000000 };
-	const struct timespec none = { 0, 0 };
+	struct filter *f = ctx;
+	struct pollfd fds[] = { { .fd = f->guard_fd, .events = POLLIN },
+				{ .fd = f->signal_fd, .events = POLLIN } };
+	struct signalfd_siginfo info;
 	sigset_t set;
-	int signo;
 
-	(void)ctx;
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	nanosleep(&pause, NULL);
-	while (sigtimedwait(&set, NULL, &none) > 0)
+	if (poll(fds, 1, FILTER_AGAIN_MS) > 0)
+		return NULL;
+	while (read(f->signal_fd, &info, sizeof(info)) == sizeof(info))
 		;
-	if (sigwait(&set, &signo) == 0) {
+	while (poll(fds, 2, -1) >= 0 && !fds[0].revents) {
+		if (read(f->signal_fd, &info, sizeof(info)) != sizeof(info) ||
+		    info.ssi_signo == SIGHUP)
+			continue;
+		sigemptyset(&set);
+		sigaddset(&set, (int)info.ssi_signo);
 		pthread_sigmask(SIG_UNBLOCK, &set, NULL);
-		raise(signo);
+		raise((int)info.ssi_signo);
 	}
 	return NULL;
 }
@@ -156,7 +165,7 @@ static void signals_poll(struct filter *f)
 		log_words(f->conf->log, LOG_LEVEL_INFO, "stop", "signal %u: finishing",
 			  info.ssi_signo);
 		f->stopping = true;
-		f->has_guard = thread_start(&f->guard, guard, NULL) == 0;
+		f->has_guard = thread_start(&f->guard, guard, f) == 0;
 	}
 	if (f->conf->stop && *f->conf->stop)
 		f->stopping = true;
@@ -848,7 +857,7 @@ int filter_run(const struct filter_conf *conf, const struct filter_ops *ops, voi
 	if (!f)
 		return err_set(err, -ENOMEM, "no memory");
 	*f = (struct filter){ .conf = conf, .ops = ops, .ctx = ctx, .err = err, .signal_fd = -1,
-			      .bad_partition = -1 };
+			      .guard_fd = -1, .bad_partition = -1 };
 	for (int p = 0; p < BUS_PARTITIONS_MAX; p++)
 		f->next[p] = -1;
 	f->bad_schema = record_schema("bad");
