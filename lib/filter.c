@@ -102,8 +102,9 @@ static int signals_open(struct filter *f)
 	signal(SIGINT, SIG_DFL);
 	f->guard_fd = eventfd(0, EFD_CLOEXEC);
 	f->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
-	return f->signal_fd < 0 || f->guard_fd < 0 ? err_set(f->err, -errno, "signalfd: %s", strerror(errno))
-				 : 0;
+	if (f->signal_fd < 0 || f->guard_fd < 0)
+		return err_set(f->err, -errno, "signalfd: %s", strerror(errno));
+	return 0;
 }
 
 /* A signal that came while an error was ending us, or while a step waited for a disk, has been
@@ -128,7 +129,7 @@ static void signals_close(struct filter *f)
 }
 
 /* After the first signal the next TERM or INT has its default effect, from FILTER_AGAIN_MS on: the
- * process ends at once, which is as safe as kill -9 is. A thread, as the loop may wait for a disk. */
+ * process ends at once, which is as safe as kill -9 is. A thread: the loop may wait for a disk. */
 static void *guard(void *ctx)
 {
 	struct filter *f = ctx;
