@@ -188,12 +188,14 @@ static void amplitude_judge(struct dest *dest, const struct dest_batch *batch,
 {
 	yyjson_val *root;
 	struct slice error;
+	bool is_marked;
 
 	if (answer->status == 400 && json_parse(dest->json, answer->body, &root, NULL) == 0) {
 		error = json_text(root, "error");
 		dest_result_all(batch, results, DEST_TRANSIENT, error);
-		if (mark(batch, json_get(root, "events_with_invalid_fields"), results) |
-		    mark(batch, json_get(root, "events_with_missing_fields"), results))
+		is_marked = mark(batch, json_get(root, "events_with_invalid_fields"), results);
+		is_marked |= mark(batch, json_get(root, "events_with_missing_fields"), results);
+		if (is_marked)
 			return;
 		if (error.len && memmem(error.ptr, error.len, "api_key", 7)) {
 			dest_result_all(batch, results, DEST_SETUP, error);
