@@ -32,7 +32,7 @@ struct commit_answer {
 	size_t rejected;
 	bool echo_origin;
 	const char *reason;             /* of a refused body: a constant, as in bad; else NULL */
-	char *words;                    /* malloc'd or NULL; the answer's from commit_parcel's 0 on */
+	char *words;                    /* malloc'd or NULL; taken by commit_parcel */
 };
 /* unsafe: answer 503 instead, with these words. */
 typedef void commit_answer_fn(void *ctx, const struct commit_answer *answer, const char *unsafe);

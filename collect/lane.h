@@ -13,8 +13,8 @@
  * came from there: so only a crash makes Kafka have something twice (enrich drops that by message
  * id).
  *
- * A record that Kafka refuses for good (too large for it, mostly) is found by sending what was on the
- * way one by one, goes to a log beside the spool (spool.h), and the rest goes on.
+ * A record that Kafka refuses for good (too large for it, mostly) is found by sending what was on
+ * the way one by one, goes to a log beside the spool (spool.h), and the rest goes on.
  *
  * Records are numbered 1, 2, .. whichever way they go.
  */

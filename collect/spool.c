@@ -242,8 +242,8 @@ void spool_close(struct spool *spool)
 	free(spool);
 }
 
-/* The last segment stays until the next write, also when all in it is delivered, and in a small spool
- * it may be larger than all that is allowed. */
+/* The last segment stays until the next write, also when all in it is delivered, and in a small
+ * spool it may be larger than all that is allowed. */
 bool spool_is_full(const struct spool *spool)
 {
 	return !spool_is_empty(spool) &&

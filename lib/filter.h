@@ -30,7 +30,7 @@
 #define FILTER_BATCH_MAX   4096
 #define FILTER_BATCH_BYTES ((size_t)8 << 20)
 #define FILTER_BATCH_MS    20
-#define FILTER_AGAIN_MS    1000 /* one sooner is the same again: GNU timeout signals us, then our group */
+#define FILTER_AGAIN_MS    1000 /* sooner is the same again: GNU timeout does that */
 
 struct filter;
 
