@@ -32,7 +32,7 @@ is "$(cat "$T"/jsonl/*.jsonl | jq -c . | wc -l)" 3000 "every line is JSON"
 is "$(ids "$T/jsonl" | uniq -d | wc -l)" 0 "no message twice"
 is "$(cat "$T"/jsonl/enriched-0-*.jsonl | jq -s 'map(.src.offset) | . == sort')" true "in order"
 is "$(head -1 "$T"/jsonl/enriched-0-*0499.jsonl | jq -c '[.properties.tags[0], .geo.country, .geo.city, .received_at]')" \
-  '["a","DE",null,"2026-11-01T00:00:00.000Z"]' "objects and times"
+  '["a","DE",null,"2026-11-04T00:00:00.000Z"]' "objects and times"
 is "$(cat "$T"/jsonl/*.jsonl | grep -c '"big":12345678901234567890')" 3000 "numbers keep their digits"
 sink --in "$in" --to "file:$T/nonulls" --until-end --no-nulls
 is "$(cat "$T"/nonulls/*.jsonl | grep -c ':null[,}]')" "$(cat "$T"/nonulls/*.jsonl | grep -c '"b":null')" "--no-nulls"
