@@ -85,7 +85,7 @@ MUST_CHECK int kafka_write_open(struct bus **busp, const char *rest, const struc
 
 /* What fingerprints are known. */
 struct kafka_schemas;
-/* own: the reader's schema, borrowed; its older versions are known (schema_old). dir: its *.avsc are
+/* own: the reader's schema, borrowed; its older versions are known (schema_old). dir: *.avsc of
  * others, such as newer ones; may be NULL. */
 MUST_CHECK int kafka_schemas_open(struct kafka_schemas **sp, const struct schema *own,
 				  const char *dir, struct err *err);

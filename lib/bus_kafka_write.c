@@ -111,8 +111,8 @@ static int64_t cost(size_t key_len, size_t value_len)
 
 /* --- the thread --- */
 
-/* Another try, or another connection, would say the same again. A user's missing rights, a topic that
- * is gone and the like can be mended, and are not of this kind. */
+/* Another try, or another connection, would say the same again. A user's missing rights, a topic
+ * that is gone and the like can be mended, and are not of this kind. */
 static bool is_refusal(rd_kafka_resp_err_t code)
 {
 	return code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE ||

@@ -7,8 +7,8 @@
  *      default  <  millrace.yaml, top level (common keys)  <  its section of the program's name
  *               <  flags
  *
- * At the top level stand sections, `sources`, the keys that programs share (opt.c has the list), and
- * those of the one program where a file is only its own; anything else is an error.
+ * At the top level stand sections, `sources`, the keys that programs share (opt.c has the list),
+ * and those of the one program where a file is only its own; anything else is an error.
  *
  * An option `--segment-bytes` is the key `segment_bytes` in the file. Every program also has
  * --config FILE, --help, --dump (what is in force, as YAML, secrets hidden), --check, --version.

@@ -55,8 +55,8 @@ void settings_close(struct settings *settings);
 MUST_CHECK int settings_create(const char *dir, const char *listen, const char *http,
 			       const char *report, struct err *err);
 
-/* Whether HOST:PORT can be listened at. -EADDRINUSE; -errno: another reason why not; words in err. A
- * host that is no address is left to the program. */
+/* Whether HOST:PORT can be listened at. -EADDRINUSE; -errno: another reason why not; words in err.
+ * A host that is no address is left to the program. */
 MUST_CHECK int settings_check_port(const char *text, struct err *err);
 
 /* HOST:PORT at 127.0.0.1: that port where it is free, else one that is. */
