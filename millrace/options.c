@@ -87,12 +87,13 @@ const struct opt_program query_program = {
 	.name = "query",
 	.called = "millrace query",
 	.summary = "ask aggregate, and print a table",
-	.usage = "  millrace query trend [--event NAME].. [--last 7d] [--unit day] [--by PROPERTY]\n"
-		 "                       [--measure unique]\n"
-		 "  millrace query funnel --event NAME --event NAME .. [--by PROPERTY]\n"
-		 "  millrace query retention|lifecycle|stickiness|sessions [--event NAME]..\n"
-		 "  millrace query events\n"
-		 "  millrace query KIND JSON|@FILE|-",
+	.usage =
+		"  millrace query trend [--event NAME].. [--last 7d] [--unit day] [--by PROPERTY]\n"
+		"                       [--measure unique]\n"
+		"  millrace query funnel --event NAME --event NAME .. [--by PROPERTY]\n"
+		"  millrace query retention|lifecycle|stickiness|sessions [--event NAME]..\n"
+		"  millrace query events\n"
+		"  millrace query KIND JSON|@FILE|-",
 	.opts = query_opts,
 	.check = check_query,
 };

@@ -330,30 +330,32 @@ static int write_file(const char *dir, const char *name, const struct buf *text,
 static void print_settings(struct buf *out, const char *listen, const char *http,
 			   const char *report, const char *key)
 {
-	buf_printf(out,
-		   "# millrace.yaml - settings of all programs; see millrace.yaml(5).\n"
-		   "# Paths are relative to this file. Every key is an option of a program, too.\n"
-		   "\n"
-		   "# Where events travel: log:DIR is a directory of Avro files on this machine,\n"
-		   "# kafka://HOST:9092 is a Kafka cluster. Nothing else needs to change.\n"
-		   "bus: log:data\n"
-		   "\n"
-		   "# Who may send events. The key is what an SDK calls its write key.\n"
-		   "sources:\n"
-		   "  - name: web\n"
-		   "    write_key: %s\n"
-		   "\n"
-		   "# HTTP for SDKs. 127.0.0.1 is this machine only; 0.0.0.0 is everybody.\n"
-		   "collect:\n"
-		   "  listen: %s\n"
-		   "\n"
-		   "# HTTP for questions; whoever can reach it can read everything.\n"
-		   "aggregate:\n"
-		   "  http: %s\n"
-		   "\n"
-		   "# The dashboard, for a browser. Others than this machine need a password file.\n"
-		   "report:\n"
-		   "  listen: %s\n", key, listen, http, report);
+	buf_printf(
+		out,
+		"# millrace.yaml - settings of all programs; see millrace.yaml(5).\n"
+		"# Paths are relative to this file. Every key is an option of a program, too.\n"
+		"\n"
+		"# Where events travel: log:DIR is a directory of Avro files on this machine,\n"
+		"# kafka://HOST:9092 is a Kafka cluster. Nothing else needs to change.\n"
+		"bus: log:data\n"
+		"\n"
+		"# Who may send events. The key is what an SDK calls its write key.\n"
+		"sources:\n"
+		"  - name: web\n"
+		"    write_key: %s\n"
+		"\n"
+		"# HTTP for SDKs. 127.0.0.1 is this machine only; 0.0.0.0 is everybody.\n"
+		"collect:\n"
+		"  listen: %s\n"
+		"\n"
+		"# HTTP for questions; whoever can reach it can read everything.\n"
+		"aggregate:\n"
+		"  http: %s\n"
+		"\n"
+		"# The dashboard, for a browser. Others than this machine need a password file.\n"
+		"report:\n"
+		"  listen: %s\n",
+		key, listen, http, report);
 }
 
 static void print_destination(struct buf *out)

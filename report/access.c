@@ -94,7 +94,8 @@ static int read_lines(struct access *access, struct err *err)
 	int number = 0, rc = 0;
 
 	if (!file)
-		return err_set(err, -errno, "--password-file %s: %s", access->file, strerror(errno));
+		return err_set(err, -errno, "--password-file %s: %s", access->file,
+			       strerror(errno));
 	while (rc == 0 && fgets(text, sizeof(text), file)) {
 		number++;
 		text[strcspn(text, "\r\n")] = '\0';

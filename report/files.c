@@ -211,7 +211,8 @@ static void write_merged(yyjson_val *value, yyjson_val *old, struct buf *out)
 		buf_append_char(out, '[');
 		yyjson_arr_foreach(value, i, n, child) {
 			buf_append_text(out, i ? "," : "");
-			write_merged(child, yyjson_is_arr(old) ? yyjson_arr_get(old, i) : NULL, out);
+			write_merged(child, yyjson_is_arr(old) ? yyjson_arr_get(old, i) : NULL,
+				     out);
 		}
 		buf_append_char(out, ']');
 	} else if (slice_is(json_string(value), HIDDEN)) {

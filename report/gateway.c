@@ -148,9 +148,12 @@ static void ask(struct worker *worker, struct job *job)
 	if (code == CURLE_OK)
 		return;
 	buf_reset(&job->answer);
-	job->status = code == CURLE_OPERATION_TIMEDOUT ? 504 : code == CURLE_WRITE_ERROR ? 413 : 503;
+	job->status = code == CURLE_OPERATION_TIMEDOUT ? 504
+		      : code == CURLE_WRITE_ERROR      ? 413
+						       : 503;
 	snprintf(job->type, sizeof(job->type), "application/json");
-	buf_append_text(&job->answer, "{\"error\":{\"code\":\"aggregate_away\",\"at\":\"\",\"message\":");
+	buf_append_text(&job->answer,
+			"{\"error\":{\"code\":\"aggregate_away\",\"at\":\"\",\"message\":");
 	snprintf(job->words, sizeof(job->words), "aggregate does not answer at %s: %s",
 		 worker->gateway->address, curl_easy_strerror(code));
 	json_write_text(slice_from(job->words), &job->answer);
@@ -301,7 +304,8 @@ void gateway_ask(struct gateway *gateway, struct http_request *request, struct s
 	job->is_post = slice_is(request->method, "POST");
 	job->answer.limit = ANSWER_MAX;
 	buf_append_slice(&job->body, request->body);
-	snprintf(job->accept, sizeof(job->accept), "%.*s", (int)(accept.len < 100 ? accept.len : 100),
+	snprintf(job->accept, sizeof(job->accept), "%.*s",
+		 (int)(accept.len < 100 ? accept.len : 100),
 		 accept.len ? accept.ptr : "application/json");
 	if (!accept.len)
 		snprintf(job->accept, sizeof(job->accept), "application/json");

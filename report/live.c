@@ -374,9 +374,10 @@ void live_answer(struct live *live, struct http_request *request)
 	char headers[2048];
 
 	if (!subscriber || parse_terms(subscriber, request->query) < 0) {
-		http_answer(request, 400, live->conf.headers,
-			    SLICE("{\"error\":{\"code\":\"query\",\"at\":\"\",\"message\":\"at most 16 "
-				  "of event=NAME, where=FIELD:VALUE, q=TEXT\"}}"));
+		http_answer(
+			request, 400, live->conf.headers,
+			SLICE("{\"error\":{\"code\":\"query\",\"at\":\"\",\"message\":\"at most 16 "
+			      "of event=NAME, where=FIELD:VALUE, q=TEXT\"}}"));
 		if (subscriber)
 			free_subscriber(subscriber);
 		return;

@@ -9,7 +9,8 @@
 
 static const struct opt options[] = {
 	{ "listen", OPT_TEXT, AT(listen), "127.0.0.1:8082", 0, 0, "HOST:PORT",
-	  "serve the dashboard there; port 0 picks one; others than 127.0.0.1 need a password file" },
+	  "serve the dashboard there; port 0 picks one; others than 127.0.0.1 need "
+	  "--password-file" },
 	{ "port-file", OPT_TEXT, AT(port_file), NULL, 0, 0, "FILE",
 	  "write the HOST:PORT that was bound there" },
 	{ "aggregate", OPT_TEXT, AT(aggregate), "127.0.0.1:8081", 0, 0, "HOST:PORT",
@@ -48,7 +49,8 @@ int options_in(const struct report_conf *conf, char url[OPTIONS_URL_MAX], struct
 		n = snprintf(url, OPTIONS_URL_MAX, "%.*s/enriched", (int)len, conf->bus);
 	else
 		n = snprintf(url, OPTIONS_URL_MAX, "%s", "");
-	return n < OPTIONS_URL_MAX ? 0 : err_set(err, -EINVAL, "a bus URL is over 1,000 bytes long");
+	return n < OPTIONS_URL_MAX ? 0
+				   : err_set(err, -EINVAL, "a bus URL is over 1,000 bytes long");
 }
 
 static int check(void *ctx, struct err *err)

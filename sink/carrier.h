@@ -1,6 +1,7 @@
 /* carrier - the thread that takes letters to a destination and brings them back settled
  *
- *      courier --put--> inbox --sorter--> parcels --post, or kind->put--> judged --> outbox --take-->
+ *      courier --put--> inbox --sorter--> parcels --post, or kind->put--> judged --> outbox
+ *      --take-->
  *                                            ^------- parked until due <----' transient
  *
  * A parcel that failed is parked for a back-off and goes again whole, with its key; after

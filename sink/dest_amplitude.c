@@ -3,7 +3,8 @@
  *      track its name; page, screen "Viewed NAME"; identify $identify with user_properties;
  *      group $groupidentify. insert_id = message id: repeats within 7 days are dropped
  *
- * A request with one bad event is refused whole, and says which: those are dead, the others go again.
+ * A request with one bad event is refused whole, and says which: those are dead, the others go
+ * again.
  */
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>

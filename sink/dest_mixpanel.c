@@ -145,7 +145,8 @@ static const char *const order_keys[] = {
 static void put_event(struct dest *dest, const struct event *event, struct dest_out *out,
 		      struct slice name, yyjson_val *product, int index)
 {
-	int64_t time_ms = event->fields[ENRICHED_TIMESTAMP].num / 1000 - (index >= 0 ? index + 1 : 0);
+	int64_t time_ms = event->fields[ENRICHED_TIMESTAMP].num / 1000 -
+			  (index >= 0 ? index + 1 : 0);
 	struct sheet sheet = { .out = out->buf };
 	struct slice id = event_text(event, ENRICHED_MESSAGE_ID);
 	char made[600];

@@ -24,8 +24,8 @@ struct jq;
 MUST_CHECK int jq_open(struct jq **jqp, const char *where, const char *map, struct err *err);
 void jq_close(struct jq *jq);
 
-/* 1: *result is what map made (the event itself without map), valid until the next call; 0: where is
- * not true, or map gave nothing; -EBADMSG: it failed, words in err; other -errno: fatal. */
+/* 1: *result is what map made (the event itself without map), valid until the next call; 0: where
+ * is not true, or map gave nothing; -EBADMSG: it failed, words in err; other -errno: fatal. */
 MUST_CHECK int jq_run(struct jq *jq, struct slice event, struct slice *result, struct err *err);
 
 #endif

@@ -28,7 +28,8 @@ struct program {
 	struct sink_conf conf;
 	struct target target;
 	struct log log;
-	struct schema *schema, *in_schema;      /* of the records; of the topic (bad may wrap them) */
+	/* of the records; of the topic (bad may wrap them) */
+	struct schema *schema, *in_schema;
 	char format[64];                /* of bad records */
 	char dir[PATH_MAX];             /* of millrace.yaml */
 	struct bus_conf in_conf, bad_conf;

@@ -16,7 +16,8 @@ enum mapper_fate { MAPPER_SENT, MAPPER_FILTERED, MAPPER_INVALID };
 
 struct mapper_result {
 	enum mapper_fate fate;
-	const char *why;                /* FILTERED: a literal; INVALID: words, until the next call */
+	/* FILTERED: a literal; INVALID: words, until the next call */
+	const char *why;
 	const char *reason;             /* INVALID: code for bad */
 	const struct buf *payloads;     /* SENT; valid until the next call */
 	const struct dest_part *parts;

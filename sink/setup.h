@@ -6,8 +6,8 @@
  *      start: now                of a new destination: now, first, an instant, or a span (7d)
  *      token: env:MIXPANEL      the kind's own fields; secrets: file:PATH, env:NAME, text
  *
- *      types: [track, identify]  only these; events: [..] and not_events: [..] by name, * at the end
- *      where: .properties.price > 10                     jq: only where true (jq.h)
+ *      types: [track, identify]  only these; events: [..] and not_events: [..] by name, * at the
+ *      end where: .properties.price > 10                     jq: only where true (jq.h)
  *      map: .properties.plan |= ascii_downcase           jq: the event, changed
  *      rename: { properties.plan: properties.tier }      short for jq
  *      drop: [ context.ip ]                              short for jq

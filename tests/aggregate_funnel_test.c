@@ -183,7 +183,8 @@ static void test_conformance(struct tap *tap)
 /* --- by hand --- */
 
 struct hand {
-	const char *events;             /* "A0 B5 x7": name and second; A..F step 1..6, x excluded */
+	/* "A0 B5 x7": name and second; A..F step 1..6, x excluded */
+	const char *events;
 	int steps;
 	enum funnel_order order;
 	enum funnel_count count;
@@ -247,8 +248,10 @@ static void test_by_hand(struct tap *tap)
 {
 	for (size_t i = 0; i < sizeof(HANDS) / sizeof(HANDS[0]); i++) {
 		const struct hand *hand = &HANDS[i];
-		struct funnel_conf conf = { .steps = hand->steps, .order = hand->order,
-					    .count = hand->count, .exclusion_count = hand->after > 0,
+		struct funnel_conf conf = { .steps = hand->steps,
+					    .order = hand->order,
+					    .count = hand->count,
+					    .exclusion_count = hand->after > 0,
 					    .window_us = hand->window_s * INT64_C(1000000) };
 		struct scan_event events[EVENTS_MAX];
 		uint32_t count = read_hand(hand->events, events);
@@ -422,7 +425,8 @@ static void test_laws(struct tap *tap)
 		conf.order = FUNNEL_STRICT;
 		strict += run(&conf, events, count, INT64_MIN, INT64_MAX, &taken) > level;
 	}
-	IS(tap, order, 0, "the order of ties changes nothing (%d streams, seed %u)", ROUNDS, SEED + 1);
+	IS(tap, order, 0, "the order of ties changes nothing (%d streams, seed %u)", ROUNDS,
+	   SEED + 1);
 	IS(tap, more, 0, "an event more never lowers the level");
 	IS(tap, window, 0, "nor does a longer window");
 	IS(tap, shift, 0, "a shift of all times changes nothing");

@@ -2,7 +2,8 @@
 /*
  * JSON Schema: places and rules that are told, undeclared members, bounds on time, refusals.
  *
- *      enrich_json_schema_test lines    checks lines of NAME TAB SCHEMA TAB DATA TAB yes|no of stdin
+ *      enrich_json_schema_test lines    checks lines of NAME TAB SCHEMA TAB DATA TAB yes|no of
+ *      stdin
  *                                       (tests/enrich_plan.t): "pass", "fail", "refused WORDS" NAME
  */
 #include "enrich/json_schema.h"

@@ -193,7 +193,8 @@ static void check_bad(struct tap *tap)
 static void check_worst(struct enrich_bench *bench)
 {
 	static const char *const fills[] = {
-		"a=&", "utm_source=%41&", "q=+%2", "&", "=", "gclid&", "%E2%82%AC", "utm_=x&", "/", "a.",
+		"a=&",    "utm_source=%41&", "q=+%2",   "&", "=",
+		"gclid&", "%E2%82%AC",       "utm_=x&", "/", "a.",
 	};
 	char *body = malloc(40000), url[8000];
 	double worst = 0;
@@ -208,7 +209,8 @@ static void check_worst(struct enrich_bench *bench)
 
 		for (size_t n = 0; n < sizeof(url); n++)
 			url[n] = fills[i][n % strlen(fills[i])];
-		snprintf(body, 40000, "{\"context\":{\"page\":{\"url\":\"https://a.%.120s/?%.7000s\","
+		snprintf(body, 40000,
+			 "{\"context\":{\"page\":{\"url\":\"https://a.%.120s/?%.7000s\","
 			 "\"referrer\":\"https://%.240sgoogle.com/search?%.7500s\"}}}",
 			 "b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.c", url,
 			 "a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.", url);

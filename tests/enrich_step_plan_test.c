@@ -8,7 +8,8 @@
 #define OLDER "{\"type\":\"object\",\"properties\":{\"properties\":{\"type\":\"object\"," \
 	"\"properties\":{\"old\":{}}}}}"
 #define MESSAGE "{\"$schema\":\"http://json-schema.org/draft-07/schema#\",\"type\":\"object\"," \
-	"\"properties\":{\"properties\":" SCHEMA ",\"context\":{},\"traits\":{\"type\":\"object\"}}," \
+	"\"properties\":{\"properties\":" SCHEMA "," \
+	"\"context\":{},\"traits\":{\"type\":\"object\"}}," \
 	"\"required\":[\"properties\"]}"
 
 static const char *const plans[] = {
@@ -17,7 +18,8 @@ static const char *const plans[] = {
 	MESSAGE "},{\"key\":\"Order\",\"type\":\"TRACK\",\"version\":1,\"jsonSchema\":" OLDER "},"
 	"{\"type\":\"IDENTIFY\",\"jsonSchema\":{\"properties\":{\"traits\":" SCHEMA "}}}]}}",
 	"{\"tracking_plan\":{\"name\":\"x\",\"rules\":{\"events\":[{\"name\":\"Order\",\"rules\":"
-	MESSAGE "}],\"identify\":{\"properties\":{\"traits\":" SCHEMA "}},\"identify_traits\":[]}}}",
+	MESSAGE "}],\"identify\":{\"properties\":{\"traits\":" SCHEMA "}},"
+	"\"identify_traits\":[]}}}",
 };
 
 #define NOTE(at, rule, act) \
@@ -139,7 +141,8 @@ static void check_refused(struct tap *tap)
 		int rc;
 
 		case_file(file, bad[i].plan);
-		snprintf(yaml, sizeof(yaml), "enrich: {steps: [ids, time, json, plan: %s]}\n", file);
+		snprintf(yaml, sizeof(yaml), "enrich: {steps: [ids, time, json, plan: %s]}\n",
+			 file);
 		case_file(path, yaml);
 		conf.config = path;
 		rc = enrich_open(&enrich, &conf, "-", &out, &err);

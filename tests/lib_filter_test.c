@@ -380,7 +380,8 @@ static void check_bad_free(struct bench *b)
 	rc = run(b, url, 0, &err);
 	snprintf(taken, sizeof(taken), "%s/free-bad/3", b->dir);
 	OK(&b->tap, rc == 0 && access(taken, F_OK) == 0, "2+ is 3 where 2 is taken: %s", err.text);
-	OK(&b->tap, count_records(b, b->bad_url, b->bad, NULL) == 3, "and it is read as the others");
+	OK(&b->tap, count_records(b, b->bad_url, b->bad, NULL) == 3,
+	   "and it is read as the others");
 	rc = run(b, url, 0, &err);
 	OK(&b->tap, rc == 0 && count_records(b, b->bad_url, b->bad, NULL) == 3, "not twice");
 	bus_close(other);

@@ -161,8 +161,10 @@ static void test_depth(struct tap *tap, struct json_reader *json)
 
 		OK(tap, parse_depth(json, (size_t)max, shapes[i].open, shapes[i].close, NULL) == 0,
 		   "shape %zu: depth %d", i, max);
-		OK(tap, parse_depth(json, JSON_DEPTH_MAX + 1, shapes[i].open, shapes[i].close,
-				    &err) == -EBADMSG, "shape %zu: one more refused (%s)", i, err.text);
+		OK(tap,
+		   parse_depth(json, JSON_DEPTH_MAX + 1, shapes[i].open, shapes[i].close, &err) ==
+			   -EBADMSG,
+		   "shape %zu: one more refused (%s)", i, err.text);
 		OK(tap, parse_depth(json, 100000, shapes[i].open, shapes[i].close,
 			NULL) == -EBADMSG,
 		   "shape %zu: 100,000 refused", i);
@@ -355,10 +357,12 @@ static void test_limit(struct tap *tap, struct json_reader *json)
 		if (json_parse(json, text, &root, NULL))
 			break;
 		json_write(root, &out);
-		wrong += out.len > limit || (out.failed && limit >= text.len + JSON_DEPTH_MAX + 16) ||
+		wrong += out.len > limit ||
+			 (out.failed && limit >= text.len + JSON_DEPTH_MAX + 16) ||
 			 (!out.failed && !slice_eq(buf_slice(&out), text));
 		json_write_text(text, &quoted);
-		wrong += quoted.len > limit || (quoted.failed && limit >= text.len * 2 + JSON_DEPTH_MAX + 16);
+		wrong += quoted.len > limit ||
+			 (quoted.failed && limit >= text.len * 2 + JSON_DEPTH_MAX + 16);
 		buf_close(&quoted);
 		buf_close(&out);
 	}

@@ -130,15 +130,19 @@ static void write_file(const char *path, const char *text)
 
 static void test_file(struct tap *tap, const char *path)
 {
-	static const struct { const char *text; int rc; const char *words; } rows[] = {
+	static const struct { const char *text; int rc; const char *words;
+	} rows[] = {
 		{ "test:\n  count: 99\n", -EBADMSG, ":2: count: 99 is not between" },
 		{ "test:\n  nosuch: 1\n", -EBADMSG, ":2: test has no option 'nosuch'" },
-		{ "test:\n  body_mox: 1\n", -EBADMSG, ":2: test has no option 'body_mox': did you mean "
+		{ "test:\n  body_mox: 1\n", -EBADMSG,
+		  ":2: test has no option 'body_mox': did you mean "
 		  "body_max" },
-		{ "sources: []\ncolect:\n  listen: x\n", -EBADMSG, ":2: unknown key 'colect': did you "
+		{ "sources: []\ncolect:\n  listen: x\n", -EBADMSG,
+		  ":2: unknown key 'colect': did you "
 		  "mean collect" },
 		{ "kount: 4\n", -EBADMSG, ":1: unknown key 'kount': did you mean count" },
-		{ "entirely_different: 4\n", -EBADMSG, "unknown key 'entirely_different' (an option" },
+		{ "entirely_different: 4\n", -EBADMSG,
+		  "unknown key 'entirely_different' (an option" },
 		{ "test: 5\n", -EBADMSG, ":1: test must be a map" },
 		{ "count: [1]\n", -EBADMSG, "must be a whole number" },
 		{ "test: {count: 1\n", -EBADMSG, ":2:" },

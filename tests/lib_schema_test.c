@@ -244,9 +244,10 @@ static void test_old(struct tap *tap)
 			schema_close(old);
 			listed++;
 		}
-		OK(tap, has_own, "schemas/%s.avsc is the last of schemas/history/%s-N.avsc (one that "
-		   "changed: copy it to the next N, and add it in lib/schema_own.c)", names[i],
-		   names[i]);
+		OK(tap, has_own,
+		   "schemas/%s.avsc is the last of schemas/history/%s-N.avsc (one that "
+		   "changed: copy it to the next N, and add it in lib/schema_own.c)",
+		   names[i], names[i]);
 		schema_close(own);
 	}
 	while (dir && (entry = readdir(dir)))

@@ -23,7 +23,8 @@ static const struct { const char *yaml, *json, *said; } READS[] = {
 static const char *const ROUNDS[] = {
 	"{\"name\":\"Checkout\",\"steps\":[{\"event\":\"Order Completed\",\"where\":{\"prop\":"
 	"\"amount\",\"op\":\">=\",\"values\":[10]}},{\"event\":\"*\"}],\"top\":12}",
-	"[[1,[2,[]]],{},{\"a\":{}},\"\",\" x\",\"x \",\"a: b\",\"- a\",\"#\",\"a #b\",\"null\",\"~\"]",
+	"[[1,[2,[]]],{},{\"a\":{}},\"\",\" x\",\"x \",\"a: b\",\"- a\","
+	"\"#\",\"a #b\",\"null\",\"~\"]",
 	"{\"\":1,\"a b\":2,\"true\":3,\"1\":4,\"quote\\\"\":5,\"line\\nbreak\":\"tab\\t\"}",
 	"{\"no\":\"off\",\"text\":\"1e3\",\"n\":1e3,\"f\":false,\"z\":null,\"u\":\"\xc3\xa5\"}",
 	"[[[\"deep\"]],[{\"a\":[{\"b\":[1]}]}]]",

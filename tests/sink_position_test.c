@@ -46,7 +46,8 @@ static bool live(const char *path, bool *settled, uint64_t *random)
 		right &= rc == (settled[i] ? 0 : 1);
 		begun[i] = rc == 1;
 		if (next_random(random, 3) == 0) {
-			int64_t some = next + (int64_t)next_random(random, (uint64_t)(i - next + 1));
+			int64_t some = next +
+				       (int64_t)next_random(random, (uint64_t)(i - next + 1));
 
 			if (begun[some] && !settled[some]) {
 				position_settle(position, 0, some);
