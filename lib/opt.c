@@ -320,8 +320,8 @@ static int unknown_key(const struct opt_program *program, const struct yaml *nod
 
 	if (at_top)
 		return err_set(err, -EINVAL, "%s:%d: unknown key '%.60s'%s%s (an option of one "
-			       "program stands in that program's section)", path, node->line, node->key,
-			       mean, near);
+			       "program stands in that program's section)", path, node->line,
+			       node->key, mean, near);
 	return err_set(err, -EINVAL, "%s:%d: %s has no option '%.60s'%s%s (see %s --help)", path,
 		       node->line, called(program), node->key, mean, near, called(program));
 }

@@ -77,7 +77,7 @@ flow() {
   ok $? "$1: all 42 events are in the files"
   check_files "$dir/files" "$1"
   wait_for 20 test -s "$dir/aggregate.port"
-  local ask='{"measures":[{"event":"Order Completed","measure":"total"},{"event":"Order Completed","measure":"unique"},{"event":"Page","measure":"total"}],"unit":"day","from":"2026-10-31","to":"2027-12-31"}'
+  local ask='{"measures":[{"event":"Order Completed","measure":"total"},{"event":"Order Completed","measure":"unique"},{"event":"Page","measure":"total"}],"unit":"day","last":{"n":60,"unit":"day"}}'
   counted() { [ "$(query "$dir/aggregate.port" "$ask" | jq -c '[.series[].overall]')" = '[6,6,6]' ]; }
   wait_for 20 counted
   is "$(query "$dir/aggregate.port" "$ask" | jq -c '[.series[].overall]')" '[6,6,6]' "$1: and in the counts"
