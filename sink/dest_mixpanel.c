@@ -6,7 +6,7 @@
  *      group                 /groups      alias: $create_alias to /track
  *
  * /import with strict=1 says which records it refused. Names and reserved properties are those of
- * Mixpanel's documentation and of Segment's destination (tests/sink_oracle.t compares).
+ * Mixpanel's documentation and of Segment's destination.
  */
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
