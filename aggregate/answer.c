@@ -195,7 +195,7 @@ static void find_unknown(struct unknown *unknown, yyjson_val *node, int depth)
 		check_event(unknown, event);
 	if (prop.len)
 		check_prop(unknown, prop, of.ptr && slice_is(of, "profile"));
-	if (depth == JSON_DEPTH_MAX)
+	if (!node || depth == JSON_DEPTH_MAX)
 		return;
 	yyjson_arr_foreach(node, i, count, value)
 		find_unknown(unknown, value, depth + 1);

@@ -105,6 +105,8 @@ static void look_at_ops(struct cohort *cohort, yyjson_val *node)
 	yyjson_val *key, *value;
 	size_t i, count;
 
+	if (!node)
+		return;
 	cohort->is_relative |= slice_is(op, "in_last") || slice_is(op, "not_in_last") ||
 			       slice_is(op, "before_last");
 	cohort->has_cohort |= slice_is(op, "in_cohort") || slice_is(op, "not_in_cohort");

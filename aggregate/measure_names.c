@@ -32,7 +32,8 @@ struct names {
 
 static bool starts(struct slice text, struct slice prefix)
 {
-	return text.len >= prefix.len && strncasecmp(text.ptr, prefix.ptr, prefix.len) == 0;
+	return text.len >= prefix.len &&
+	       (prefix.len == 0 || strncasecmp(text.ptr, prefix.ptr, prefix.len) == 0);
 }
 
 static int add(struct names *names, struct slice text, uint64_t count, const char *type)
