@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -32,7 +33,8 @@ struct carrier {
 	const struct dest_kind *kind;
 	pthread_t thread;
 	bool has_thread;
-	struct metric *counts[COUNT_MAX];
+	struct metric *counts[COUNT_MAX];       /* the filter's, gone when it ends */
+	atomic_int_fast64_t values[COUNT_MAX];
 	/* the thread's own */
 	struct pace pace;
 	struct sorter *sorter;
@@ -86,17 +88,22 @@ void carrier_metrics(struct carrier *carrier, struct metric_set *set)
 
 static void bump(struct carrier *c, enum count count, int64_t n)
 {
-	if (c->counts[count] && n)
-		metric_bump(c->counts[count], n);
+	atomic_fetch_add_explicit(&c->values[count], n, memory_order_relaxed);
 }
 
 static void gauges(struct carrier *c)
 {
-	if (!c->counts[0])
-		return;
-	metric_set_value(c->counts[COUNT_WINDOW], (int64_t)c->pace.window);
-	metric_set_value(c->counts[COUNT_RUNNING], c->running);
-	metric_set_value(c->counts[COUNT_STATE], c->status.state);
+	atomic_store_explicit(&c->values[COUNT_WINDOW], (int64_t)c->pace.window,
+			      memory_order_relaxed);
+	atomic_store_explicit(&c->values[COUNT_RUNNING], c->running, memory_order_relaxed);
+	atomic_store_explicit(&c->values[COUNT_STATE], c->status.state, memory_order_relaxed);
+}
+
+void carrier_show(struct carrier *carrier)
+{
+	for (int i = 0; i < COUNT_MAX && carrier->counts[0]; i++)
+		metric_set_value(carrier->counts[i],
+				 atomic_load_explicit(&carrier->values[i], memory_order_relaxed));
 }
 
 /* A change of state is one log line; repeats are one in a while. */

@@ -48,6 +48,9 @@ void carrier_stop(struct carrier *carrier, int64_t grace_ms);
 void carrier_close(struct carrier *carrier);
 /* Before the first put. */
 void carrier_metrics(struct carrier *carrier, struct metric_set *set);
+/* Copies what the thread counted into them. The filter's thread only, since the set goes with the
+ * filter, and the carrier's thread may outlive that. */
+void carrier_show(struct carrier *carrier);
 
 bool carrier_has_room(struct carrier *carrier);
 void carrier_put(struct carrier *carrier, struct letter *letter);

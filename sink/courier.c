@@ -520,6 +520,7 @@ static int courier_commit(struct outlet *base, struct filter *filter, struct err
 	int rc;
 
 	settle_condemned(c);
+	carrier_show(c->carrier);
 	rc = collect(c, filter, err);
 	if (rc == 0 && ending)
 		rc = finish(c, filter, err);

@@ -10,7 +10,9 @@ bin=$T/bin
 home=$T/home
 mkdir -p "$bin" "$home/destinations"
 cp "$BIN/millrace" "$bin/millrace"
-printf 'bus: log:data\nsources:\n  - {name: web, write_key: wk}\n' > "$home/millrace.yaml"
+# Ports that are free, since up looks at them.
+printf 'bus: log:data\nsources:\n  - {name: web, write_key: wk}\n%s\n%s\n' 'collect: {listen: "127.0.0.1:0"}' \
+  'aggregate: {http: "127.0.0.1:0"}' > "$home/millrace.yaml"
 printf 'type: file\npath: out\n' > "$home/destinations/a.yaml"
 
 # steady NAME [BODY]: a script that notes its start and its TERM, and does BODY at the start
@@ -44,8 +46,8 @@ start up "$bin/millrace" up --config "$home/millrace.yaml"
 wait_for 10 all_start
 ok $? "all four start"
 like "$(grep ^sink "$T/notes.args")" \
-  "--in log:$home/data/enriched --bad log:$home/data/bad.partition=2 --to file:$home/out$" "a sink gets its topic and directory"
-like "$(grep ^collect "$T/notes.args")" "--bus log:$home/data --listen 127.0.0.1:8080 " \
+  "--in log:$home/data/enriched --bad log:$home/data/bad.partition=2[+] --to file:$home/out$" "a sink gets its topic and directory"
+like "$(grep ^collect "$T/notes.args")" "--bus log:$home/data --listen 127.0.0.1:0 " \
   "collect gets bus and address"
 stop up TERM
 is $? 0 "up ends with 0"
@@ -84,8 +86,8 @@ ok $? "... and stops one that was switched off"
 printf 'type: teleport\n' > "$home/destinations/b.yaml"
 printf 'type: file\npath: out\n' > "$home/destinations/a.yaml"
 kill -HUP "${tap_pid[up]}"
-wait_for 5 grep -q "no destination of type 'teleport'" "$T/up.log"
-ok $? "an unknown type of destination is told"
+wait_for 5 grep -qE "sink .*--to b( |$)" "$T/notes.args"
+ok $? "another type is the sink's to judge, by its name"
 wait_for 5 sh -c "[ \$(grep -c 'file:$home/out' $T/notes.args) = 2 ]"
 ok $? "... and the others go on"
 echo 'bus: [' > "$home/millrace.yaml"
@@ -93,7 +95,7 @@ kill -HUP "${tap_pid[up]}"
 wait_for 5 grep -q "going on as before" "$T/up.log"
 ok $? "a file that cannot be read changes nothing"
 is "$(notes 'collect start')" "$before" "collect never restarted"
-printf 'bus: log:data\n' > "$home/millrace.yaml"
+printf 'bus: log:data\n%s\n%s\n' 'collect: {listen: "127.0.0.1:0"}' 'aggregate: {http: "127.0.0.1:0"}' > "$home/millrace.yaml"
 rm "$home/destinations/b.yaml"
 stop up TERM
 is $? 0 "up ends with 0"
