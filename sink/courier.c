@@ -24,7 +24,8 @@
 
 /* Memory of many letters, given back when the last of them is settled. */
 struct crate {
-	struct crate *next;
+	struct crate *next, *prev;      /* among the spare, or the busy ones */
+	bool is_busy;                   /* full, and not all of its letters are settled */
 	size_t used, size, letters;
 	char bytes[];
 };
@@ -46,7 +47,7 @@ struct courier {
 	atomic_bool stop;
 	bool is_new;                    /* the position was empty at the start */
 	int start_count;                /* partitions that were there then; -1: not looked yet */
-	struct crate *crate, *spare;
+	struct crate *crate, *spare, *busy;
 	int spare_count;
 	struct condemned *condemned;
 	size_t condemned_count, condemned_cap;
@@ -80,6 +81,15 @@ static void release_crate(struct courier *c, struct crate *crate)
 {
 	if (crate->letters || crate == c->crate)
 		return;
+	if (crate->is_busy) {
+		if (crate->prev)
+			crate->prev->next = crate->next;
+		else
+			c->busy = crate->next;
+		if (crate->next)
+			crate->next->prev = crate->prev;
+		crate->is_busy = false;
+	}
 	if (c->spare_count == SPARE_CRATES || crate->size != CRATE_BYTES) {
 		free(crate);
 		return;
@@ -87,6 +97,30 @@ static void release_crate(struct courier *c, struct crate *crate)
 	crate->next = c->spare;
 	c->spare = crate;
 	c->spare_count++;
+}
+
+/* It is full: what letters are in it find it again, and the end frees it where they never do. */
+static void retire_crate(struct courier *c, struct crate *crate)
+{
+	if (crate->letters) {
+		crate->is_busy = true;
+		crate->prev = NULL;
+		crate->next = c->busy;
+		if (c->busy)
+			c->busy->prev = crate;
+		c->busy = crate;
+	}
+	release_crate(c, crate);
+}
+
+static void free_crates(struct crate *crate)
+{
+	while (crate) {
+		struct crate *next = crate->next;
+
+		free(crate);
+		crate = next;
+	}
 }
 
 static void *take_room(struct courier *c, size_t len)
@@ -98,7 +132,7 @@ static void *take_room(struct courier *c, size_t len)
 	if (!full || full->size - full->used < len) {
 		c->crate = open_crate(c, len);
 		if (full)
-			release_crate(c, full);
+			retire_crate(c, full);
 		if (!c->crate)
 			return NULL;
 	}
@@ -561,12 +595,8 @@ static void courier_close(struct outlet *base)
 	mapper_close(c->mapper);
 	if (c->dest)
 		c->conf->setup->kind->close(c->dest);
-	while (c->spare) {
-		struct crate *next = c->spare->next;
-
-		free(c->spare);
-		c->spare = next;
-	}
+	free_crates(c->spare);
+	free_crates(c->busy);
 	free(c->crate);
 	free(c->condemned);
 	buf_close(&c->datum);
