@@ -157,9 +157,18 @@ static bool run_event(struct child *child, int fd, const char *bytes, size_t len
 	return fine;
 }
 
+/* Sanitizers take more memory than the bound: gcc tells of them by macros, clang by features. */
+#ifdef __has_feature
+#define IS_SANITIZED (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
+#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define IS_SANITIZED 1
+#else
+#define IS_SANITIZED 0
+#endif
+
 static void bound_memory(void)
 {
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if !IS_SANITIZED
 	struct rlimit memory = { JQ_MEMORY, JQ_MEMORY };
 
 	setrlimit(RLIMIT_DATA, &memory);
