@@ -104,8 +104,8 @@ def ask(kind, question):
 
 
 def counted():
-    answer = ask('trend', {'measures': [{'event': '*', 'measure': 'total'}], 'unit': 'day',
-                           'from': '2020-01-01', 'to': '2029-12-31'})
+    answer = ask('trend', {'measures': [{'event': '*', 'measure': 'total'}], 'unit': 'week',
+                           'last': {'n': 52, 'unit': 'week'}})
     return answer['series'][0]['overall']
 
 
