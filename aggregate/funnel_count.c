@@ -520,15 +520,12 @@ struct rank {
 static int compare_ranks(const void *a, const void *b)
 {
 	const struct rank *x = a, *y = b;
-	size_t least = x->name.len < y->name.len ? x->name.len : y->name.len;
-	int order;
+	struct prop x_name = { .kind = PROP_TEXT, .text = x->name };
+	struct prop y_name = { .kind = PROP_TEXT, .text = y->name };
 
 	if (x->count != y->count)
 		return x->count > y->count ? -1 : 1;
-	order = memcmp(x->name.ptr, y->name.ptr, least);
-	if (order == 0 && x->name.len != y->name.len)
-		order = x->name.len < y->name.len ? -1 : 1;
-	return order;
+	return prop_compare(&x_name, &y_name);
 }
 
 static int choose(struct funnel_segments *segments, struct rank *ranks, size_t count, size_t top,

@@ -201,15 +201,12 @@ static struct slice name_of(const struct ask *ask, uint64_t number)
 static int compare_nodes(const void *a, const void *b)
 {
 	const struct node *x = a, *y = b;
-	size_t least = x->name.len < y->name.len ? x->name.len : y->name.len;
-	int order;
+	struct prop x_name = { .kind = PROP_TEXT, .text = x->name };
+	struct prop y_name = { .kind = PROP_TEXT, .text = y->name };
 
 	if (x->count != y->count)
 		return x->count > y->count ? -1 : 1;
-	order = memcmp(x->name.ptr, y->name.ptr, least);
-	if (order == 0 && x->name.len != y->name.len)
-		order = x->name.len < y->name.len ? -1 : 1;
-	return order;
+	return prop_compare(&x_name, &y_name);
 }
 
 /* What stands at one step: top nodes in order, then $other and $drop_off. */

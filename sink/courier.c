@@ -7,10 +7,10 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include <xxhash.h>
 
+#include "lib/dir.h"
 #include "lib/json.h"
 #include "lib/record.h"
 #include "lib/when.h"
@@ -607,23 +607,11 @@ static void courier_close(struct outlet *base)
 	free(c);
 }
 
-static int make_dirs(const char *dir, struct err *err)
+static int make_state(const char *dir, struct err *err)
 {
-	char path[PATH_MAX];
-	size_t len = strlen(dir);
+	int rc = dir_make(dir);
 
-	if (len >= sizeof(path))
-		return err_set(err, -ENAMETOOLONG, "%.80s..: too long", dir);
-	memcpy(path, dir, len + 1);
-	for (size_t i = 1; i <= len; i++) {
-		if (dir[i] != '/' && dir[i] != '\0')
-			continue;
-		path[i] = '\0';
-		if (mkdir(path, 0755) < 0 && errno != EEXIST)
-			return err_set(err, -errno, "%s: %s", path, strerror(errno));
-		path[i] = dir[i];
-	}
-	return 0;
+	return rc < 0 ? err_set(err, rc, "%s: %s", dir, strerror(-rc)) : 0;
 }
 
 static int open_position(struct courier *c, struct err *err)
@@ -663,7 +651,7 @@ static int open_all(struct courier *c, struct err *err)
 	if (!c->fields || !c->original)
 		return err_set(err, -ENOMEM, "no memory");
 	if ((rc = datum_reader_open(&c->reader, conf->schema, conf->schema, err)) < 0 ||
-	    (rc = make_dirs(conf->state_dir, err)) < 0 ||
+	    (rc = make_state(conf->state_dir, err)) < 0 ||
 	    (rc = open_position(c, err)) < 0 ||
 	    (rc = setup->kind->open(&c->dest, &c->env, err)) < 0 ||
 	    (rc = mapper_open(&c->mapper, setup, c->dest, conf->schema, err)) < 0)
