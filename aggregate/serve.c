@@ -11,6 +11,7 @@
 
 #include "aggregate/answer.h"
 #include "lib/httpd.h"
+#include "lib/port_file.h"
 #include "lib/thread.h"
 #include "lib/when.h"
 
@@ -254,25 +255,6 @@ static void stop_workers(struct serve *serve)
 	}
 }
 
-/* Whole or not at all: whoever waits for the file must not read half of it. */
-static int write_port_file(const char *path, const char *address, struct err *err)
-{
-	char temp[4096];
-	FILE *file;
-	int rc = 0;
-
-	if (snprintf(temp, sizeof(temp), "%s.new", path) >= (int)sizeof(temp))
-		return err_set(err, -ENAMETOOLONG, "--port-file: the path is too long");
-	file = fopen(temp, "we");
-	if (!file || fprintf(file, "%s\n", address) < 0)
-		rc = -errno;
-	if (file && fclose(file) != 0 && rc == 0)
-		rc = -errno;
-	if (rc == 0 && rename(temp, path) < 0)
-		rc = -errno;
-	return rc < 0 ? err_set(err, rc, "%s: %s", path, strerror(-rc)) : 0;
-}
-
 static int start(struct serve *serve, const struct serve_conf *conf, struct err *err)
 {
 	struct httpd_conf http = { .listen = conf->listen, .log = conf->log, .body_max = BODY_MAX,
@@ -287,8 +269,8 @@ static int start(struct serve *serve, const struct serve_conf *conf, struct err 
 			     &serve->watch)) < 0)
 		return err_set(err, rc < 0 ? rc : -errno, "an eventfd: %s", strerror(errno));
 	rc = httpd_open(&serve->httpd, serve->loop, &http, err);
-	if (rc == 0 && conf->port_file && conf->port_file[0])
-		rc = write_port_file(conf->port_file, httpd_address(serve->httpd), err);
+	if (rc == 0)
+		rc = port_file_write(conf->port_file, httpd_address(serve->httpd), err);
 	if (rc == 0)
 		rc = start_workers(serve, conf, err);
 	if (rc < 0)

@@ -20,6 +20,7 @@
 #include "collect/stdin.h"
 #include "lib/filter.h"
 #include "lib/json.h"
+#include "lib/port_file.h"
 #include "lib/record.h"
 
 #define FLUSH_MS   10000
@@ -130,28 +131,6 @@ static void on_measure(void *ctx)
 	receive_measure(p->receive, p->httpd);
 }
 
-/* A file that is there is whole. */
-static int write_port_file(const struct program *p, struct err *err)
-{
-	const char *path = p->conf.port_file;
-	char tmp[1024];
-	FILE *file;
-	int rc;
-
-	if (!path)
-		return 0;
-	if (snprintf(tmp, sizeof(tmp), "%s.tmp", path) >= (int)sizeof(tmp))
-		return err_set(err, -EINVAL, "--port-file: the path is too long");
-	file = fopen(tmp, "we");
-	if (!file)
-		return err_set(err, -errno, "--port-file %s: %s", tmp, strerror(errno));
-	rc = fprintf(file, "%s\n", httpd_address(p->httpd)) < 0;
-	rc |= fclose(file);
-	if (rc || rename(tmp, path) < 0)
-		return err_set(err, -EIO, "--port-file %s: cannot be written", path);
-	return 0;
-}
-
 static void log_open(const struct program *p, size_t sources)
 {
 	struct log_line line;
@@ -182,7 +161,7 @@ static int open_httpd(struct program *p, struct err *err)
 	if (rc)
 		return rc;
 	receive_set_address(p->receive, httpd_address(p->httpd));
-	return write_port_file(p, err);
+	return port_file_write(p->conf.port_file, httpd_address(p->httpd), err);
 }
 
 static int open_server(struct program *p, struct err *err)

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "lib/filter.h"
+#include "lib/port_file.h"
 #include "report/api.h"
 
 #define BODY_MAX ((size_t)1 << 20)
@@ -36,24 +37,6 @@ static void on_signal(void *ctx, int signo)
 
 	if (signo != SIGHUP)
 		loop_stop(p->loop);
-}
-
-/* Whole or not at all: whoever waits for the file must not read half of it. */
-static int write_port_file(const struct program *p, struct err *err)
-{
-	char temp[4096];
-	FILE *file;
-	bool is_written;
-
-	if (!p->conf.port_file || !p->conf.port_file[0])
-		return 0;
-	if (snprintf(temp, sizeof(temp), "%s.new", p->conf.port_file) >= (int)sizeof(temp))
-		return err_set(err, -ENAMETOOLONG, "--port-file: the path is too long");
-	file = fopen(temp, "we");
-	is_written = file && fprintf(file, "%s\n", httpd_address(p->httpd)) > 0;
-	if ((file && fclose(file) != 0) || !is_written || rename(temp, p->conf.port_file) < 0)
-		return err_set(err, -errno, "%s: %s", p->conf.port_file, strerror(errno));
-	return 0;
 }
 
 static bool is_loopback(const char *listen)
@@ -97,7 +80,8 @@ static int run(struct program *p, struct err *err)
 			       "file first: report passwd FILE NAME editor", p->conf.listen);
 	if ((rc = options_in(&p->conf, p->in, err)) || (rc = loop_open(&p->loop, err)) ||
 	    (rc = loop_signals(p->loop, signals, on_signal, p)) || (rc = open_parts(p, err)) ||
-	    (rc = httpd_open(&p->httpd, p->loop, &conf, err)) || (rc = write_port_file(p, err)))
+	    (rc = httpd_open(&p->httpd, p->loop, &conf, err)) ||
+	    (rc = port_file_write(p->conf.port_file, httpd_address(p->httpd), err)))
 		return rc;
 	log_begin(&line, &p->log, LOG_LEVEL_INFO, "listening");
 	log_str(&line, "addr", httpd_address(p->httpd));
