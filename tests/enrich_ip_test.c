@@ -30,8 +30,67 @@ static const struct {
 	{ "1111:2222:3333:4444:5555:6666:7777:8888:9999:aaaa", NULL },
 };
 
+/* A text of pieces of version 6 addresses, well and badly joined. */
+static size_t random_v6(uint64_t *random, char *text, size_t size)
+{
+	static const char *const pieces[] = {
+		"0", "1", "ab", "FfFf", "2001", "db8", ":", ":", ":", ":", ":", "::", "1.2.3.4",
+		"255.1.0.9", "01.2.3.4", ".", "12345", "g",
+	};
+	size_t len = 0, count;
+	bool is_plain;
+
+	*random = *random * 6364136223846793005u + 1442695040888963407u;
+	count = 1 + (*random >> 40) % 17;
+	is_plain = *random >> 63;               /* group, colon, group: most are good */
+	for (size_t i = 0; i < count; i++) {
+		const char *piece;
+
+		*random = *random * 6364136223846793005u + 1442695040888963407u;
+		piece = pieces[(*random >> 33) % (sizeof(pieces) / sizeof(pieces[0]))];
+		if (is_plain)
+			piece = i % 2 ? (*random >> 33) % 8 ? ":" : "::" : pieces[(*random >> 33) % 6];
+		if (len + strlen(piece) < size)
+			len += (size_t)snprintf(text + len, size - len, "%s", piece);
+	}
+	return len;
+}
+
+/* How many of `count` texts are taken as inet_pton does not take them. *good: it took so many. */
+static int differ_v6(int count, int *good)
+{
+	uint64_t random = 2;
+	int differ = 0;
+
+	*good = 0;
+	for (int i = 0; i < count; i++) {
+		char text[INET6_ADDRSTRLEN];
+		struct in6_addr address;
+		struct ip ip;
+		size_t len = random_v6(&random, text, sizeof(text));
+		bool is_ip, is_same;
+
+		if (!memchr(text, ':', len))
+			continue;
+		is_ip = inet_pton(AF_INET6, text, &address) == 1;
+		*good += is_ip;
+		is_same = ip_parse((struct slice){ text, len }, &ip) == is_ip;
+		for (int k = 0; is_ip && is_same && ip.is_v6 && k < 16; k++)
+			is_same = address.s6_addr[k] ==
+				  (uint8_t)((k < 8 ? ip.high : ip.low) >> (56 - k % 8 * 8));
+		if (is_ip && is_same && !ip.is_v6)
+			is_same = IN6_IS_ADDR_V4MAPPED(&address) &&
+				  ip.v4 == ntohl(address.s6_addr32[3]);
+		if (!is_same && differ++ < 3)
+			printf("# differs: %s\n", text);
+	}
+	return differ;
+}
+
 int main(void)
 {
+	int good;
+
 	struct tap tap = { 0 };
 	uint64_t random = 1;
 	int differ = 0;
@@ -65,5 +124,8 @@ int main(void)
 			differ++;
 	}
 	OK(&tap, differ == 0, "100,000 random texts (seed 1): as inet_pton has it");
+	differ = differ_v6(500000, &good);
+	OK(&tap, differ == 0 && good > 10000, "500,000 texts of pieces of version 6 (seed 2), %d of "
+	   "them good: as inet_pton has it", good);
 	return tap_end(&tap);
 }
