@@ -2,8 +2,9 @@
 #include "aggregate/options.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
+
+#include "lib/bus_url.h"
 
 #define AT(field) offsetof(struct aggregate_conf, field)
 
@@ -52,19 +53,11 @@ static const struct opt options[] = {
 	{ .name = NULL },
 };
 
-static bool join(char *out, const char *prefix, const char *topic, const char *query)
+/* Nowhere without --out and --bus. */
+static bool add(char *url, const char *out, const char *topic)
 {
-	size_t len = strlen(prefix);
-
-	while (len && prefix[len - 1] == '/')
-		len--;
-	return snprintf(out, OPTIONS_URL_MAX, "%.*s/%s%s", (int)len, prefix, topic, query) <
-	       OPTIONS_URL_MAX;
-}
-
-static bool copy(char *out, const char *url)
-{
-	return snprintf(out, OPTIONS_URL_MAX, "%s", url) < OPTIONS_URL_MAX;
+	return out ? bus_url_join(url, OPTIONS_URL_MAX, out, topic, "")
+		   : bus_url_copy(url, OPTIONS_URL_MAX, "");
 }
 
 /* The bad topic's partition 3 is aggregate's (0 is collect's, 1 enrich's, 2 the sinks'). */
@@ -72,18 +65,16 @@ int options_urls(const struct aggregate_conf *conf, struct aggregate_urls *urls,
 {
 	const char *bus = conf->bus && conf->bus[0] ? conf->bus : NULL;
 	const char *out = conf->out && conf->out[0] ? conf->out : bus;
-	bool fits = conf->in ? copy(urls->in, conf->in)
-		    : bus    ? join(urls->in, bus, "enriched", "")
-			     : copy(urls->in, "-");
+	bool fits = conf->in ? bus_url_copy(urls->in, OPTIONS_URL_MAX, conf->in)
+		    : bus    ? bus_url_join(urls->in, OPTIONS_URL_MAX, bus, "enriched", "")
+			     : bus_url_copy(urls->in, OPTIONS_URL_MAX, "-");
 
-	fits &= out ? join(urls->out, out, "counted", "") : copy(urls->out, "");
-	fits &= out ? join(urls->members, out, "members", "") : copy(urls->members, "");
-	fits &= out ? join(urls->funnels, out, "funnels", "") : copy(urls->funnels, "");
-	fits &= out ? join(urls->deleted, out, "deleted", "") : copy(urls->deleted, "");
-	fits &= conf->bad ? copy(urls->bad, conf->bad)
-		: bus     ? join(urls->bad, bus, "bad",
+	fits &= add(urls->out, out, "counted") && add(urls->members, out, "members");
+	fits &= add(urls->funnels, out, "funnels") && add(urls->deleted, out, "deleted");
+	fits &= conf->bad ? bus_url_copy(urls->bad, OPTIONS_URL_MAX, conf->bad)
+		: bus     ? bus_url_join(urls->bad, OPTIONS_URL_MAX, bus, "bad",
 				 strncmp(bus, "log:", 4) == 0 ? "?partition=3" : "")
-			  : copy(urls->bad, "log:bad?partition=3");
+			  : bus_url_copy(urls->bad, OPTIONS_URL_MAX, "log:bad?partition=3");
 	return fits ? 0 : err_set(err, -EINVAL, "a bus URL is over 1,000 bytes long");
 }
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "enrich/chain.h"
+#include "lib/bus_url.h"
 
 #define AT(field) offsetof(struct enrich_conf, field)
 #define DAY_MS    INT64_C(86400000)
@@ -69,21 +70,6 @@ static const struct opt opts[] = {
 	{ .name = NULL },
 };
 
-/* "log:data" + "bad": the bad topic's partition 1 is enrich's (0 is collect's, 2.. the sinks'). */
-static bool join(char *out, size_t size, const char *prefix, const char *topic, const char *query)
-{
-	size_t len = strlen(prefix);
-
-	while (len && prefix[len - 1] == '/')
-		len--;
-	return snprintf(out, size, "%.*s/%s%s", (int)len, prefix, topic, query) < (int)size;
-}
-
-static bool copy(char *out, size_t size, const char *url)
-{
-	return snprintf(out, size, "%s", url) < (int)size;
-}
-
 /* One of several enrichers of a log each own the partitions that they read. */
 static const char *own_query(const struct enrich_conf *conf, const char *url)
 {
@@ -93,6 +79,7 @@ static const char *own_query(const struct enrich_conf *conf, const char *url)
 	return "?partition=";
 }
 
+/* The bad topic's partition 1 is enrich's (0 is collect's, 2.. the sinks'). */
 int enrich_urls(const struct enrich_conf *conf, struct enrich_urls *urls, struct err *err)
 {
 	const char *bus = conf->bus;
@@ -102,18 +89,18 @@ int enrich_urls(const struct enrich_conf *conf, struct enrich_urls *urls, struct
 	const char *query;
 	bool fits;
 
-	fits = conf->in ? copy(urls->in, sizeof(urls->in), conf->in)
-	       : bus    ? join(urls->in, sizeof(urls->in), bus, "collected", "")
-			: copy(urls->in, sizeof(urls->in), "-");
-	fits &= conf->out ? copy(out, sizeof(out), conf->out)
-		: bus     ? join(out, sizeof(out), bus, "enriched", "")
-			  : copy(out, sizeof(out), "-");
+	fits = conf->in ? bus_url_copy(urls->in, sizeof(urls->in), conf->in)
+	       : bus    ? bus_url_join(urls->in, sizeof(urls->in), bus, "collected", "")
+			: bus_url_copy(urls->in, sizeof(urls->in), "-");
+	fits &= conf->out ? bus_url_copy(out, sizeof(out), conf->out)
+		: bus     ? bus_url_join(out, sizeof(out), bus, "enriched", "")
+			  : bus_url_copy(out, sizeof(out), "-");
 	query = fits ? own_query(conf, out) : "";
 	fits &= snprintf(urls->out, sizeof(urls->out), "%s%s%s", out, query,
 			 query[0] ? conf->assign : "") < (int)sizeof(urls->out);
-	fits &= conf->bad ? copy(urls->bad, sizeof(urls->bad), conf->bad)
-		: bus     ? join(urls->bad, sizeof(urls->bad), bus, "bad", bad_query)
-			  : copy(urls->bad, sizeof(urls->bad), "log:./bad?partition=1");
+	fits &= conf->bad ? bus_url_copy(urls->bad, sizeof(urls->bad), conf->bad)
+		: bus     ? bus_url_join(urls->bad, sizeof(urls->bad), bus, "bad", bad_query)
+			  : bus_url_copy(urls->bad, sizeof(urls->bad), "log:./bad?partition=1");
 	return fits ? 0 : err_set(err, -EINVAL, "a bus URL is over 1,000 bytes long");
 }
 

@@ -7,22 +7,21 @@
  * again.
  */
 // SPDX-License-Identifier: Apache-2.0
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "lib/record.h"
 #include "sink/kinds.h"
+#include "sink/plain.h"
 #include "sink/sheet.h"
 
 struct conf {
 	const char *api_key, *region, *url, *group_type;
 };
 
-struct dest {
-	const struct conf *conf;
-	struct json_reader *json;
-};
+static const struct conf *conf_of(const struct dest *dest)
+{
+	return dest->conf;
+}
 
 #define AT(field) offsetof(struct conf, field)
 
@@ -60,28 +59,6 @@ static const struct sheet_rule rules[] = {
 	{ NULL, NULL },
 };
 
-static int amplitude_open(struct dest **destp, const struct dest_env *env, struct err *err)
-{
-	struct dest *dest = calloc(1, sizeof(*dest));
-	int rc = dest ? json_open(&dest->json, err) : err_set(err, -ENOMEM, "no memory");
-
-	*destp = NULL;
-	if (rc < 0) {
-		free(dest);
-		return rc;
-	}
-	dest->conf = env->conf;
-	*destp = dest;
-	return 0;
-}
-
-static void amplitude_close(struct dest *dest)
-{
-	if (dest)
-		json_close(dest->json);
-	free(dest);
-}
-
 static void put_type(const struct event *event, struct sheet *sheet)
 {
 	struct slice name = event_text(event, ENRICHED_NAME);
@@ -108,7 +85,7 @@ static void put_group(struct dest *dest, const struct event *event, struct sheet
 		return;
 	sheet_name(sheet, "groups");
 	sheet_begin(&inner, sheet->out, NULL);
-	sheet_text(&inner, dest->conf->group_type, group);
+	sheet_text(&inner, conf_of(dest)->group_type, group);
 	sheet_end(&inner);
 }
 
@@ -149,11 +126,7 @@ static int amplitude_build(struct dest *dest, const struct dest_batch *batch,
 	buf_append_text(&request->body, "{\"api_key\":");
 	json_write_text(slice_from(conf->api_key), &request->body);
 	buf_append_text(&request->body, ",\"events\":[");
-	for (size_t i = 0; i < batch->count; i++) {
-		if (i)
-			buf_append_char(&request->body, ',');
-		buf_append_slice(&request->body, batch->items[i]->payload);
-	}
+	sheet_join(batch, &request->body);
 	buf_append_text(&request->body, "]}");
 	return post_header(request, "Content-Type", SLICE("application/json"));
 }
@@ -218,9 +191,9 @@ const struct dest_kind dest_amplitude = {
 	.accepts = DEST_ALL & ~(unsigned)DEST_ALIAS,
 	.limits = { .items = 500, .items_max = 2000, .bytes = 900 << 10, .wait_ms = 1000,
 		    .concurrency = 4 },
-	.open = amplitude_open,
+	.open = plain_open,
 	.map = amplitude_map,
 	.build = amplitude_build,
 	.judge = amplitude_judge,
-	.close = amplitude_close,
+	.close = plain_close,
 };

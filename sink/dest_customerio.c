@@ -5,21 +5,15 @@
  * 207 says which were refused.
  */
 // SPDX-License-Identifier: Apache-2.0
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "lib/record.h"
 #include "sink/kinds.h"
+#include "sink/plain.h"
 #include "sink/sheet.h"
 
 struct conf {
 	const char *site_id, *api_key, *region, *url;
-};
-
-struct dest {
-	const struct conf *conf;
-	struct json_reader *json;
 };
 
 #define AT(field) offsetof(struct conf, field)
@@ -33,28 +27,6 @@ static const struct dest_field fields[] = {
 	  "another host than the region's" },
 	{ .name = NULL },
 };
-
-static int customerio_open(struct dest **destp, const struct dest_env *env, struct err *err)
-{
-	struct dest *dest = calloc(1, sizeof(*dest));
-	int rc = dest ? json_open(&dest->json, err) : err_set(err, -ENOMEM, "no memory");
-
-	*destp = NULL;
-	if (rc < 0) {
-		free(dest);
-		return rc;
-	}
-	dest->conf = env->conf;
-	*destp = dest;
-	return 0;
-}
-
-static void customerio_close(struct dest *dest)
-{
-	if (dest)
-		json_close(dest->json);
-	free(dest);
-}
 
 static void put_person(const struct event *event, struct sheet *sheet)
 {
@@ -109,11 +81,7 @@ static int customerio_build(struct dest *dest, const struct dest_batch *batch,
 
 	snprintf(request->url, sizeof(request->url), "%s/api/v2/batch", host);
 	buf_append_text(&request->body, "{\"batch\":[");
-	for (size_t i = 0; i < batch->count; i++) {
-		if (i)
-			buf_append_char(&request->body, ',');
-		buf_append_slice(&request->body, batch->items[i]->payload);
-	}
+	sheet_join(batch, &request->body);
 	buf_append_text(&request->body, "]}");
 	rc = post_header(request, "Content-Type", SLICE("application/json"));
 	return rc < 0 ? rc : sheet_basic(request, conf->site_id, conf->api_key);
@@ -150,9 +118,9 @@ const struct dest_kind dest_customerio = {
 	.accepts = DEST_ALL & ~(unsigned)DEST_ALIAS,
 	.limits = { .items = 200, .items_max = 1000, .bytes = 480 << 10, .item_bytes = 32 << 10,
 		    .wait_ms = 500, .concurrency = 4 },
-	.open = customerio_open,
+	.open = plain_open,
 	.map = customerio_map,
 	.build = customerio_build,
 	.judge = customerio_judge,
-	.close = customerio_close,
+	.close = plain_close,
 };

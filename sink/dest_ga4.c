@@ -9,10 +9,10 @@
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "lib/record.h"
 #include "sink/kinds.h"
+#include "sink/plain.h"
 #include "sink/sheet.h"
 
 #define NAME_LEN   40
@@ -24,11 +24,10 @@ struct conf {
 	bool lowercase;
 };
 
-struct dest {
-	const struct conf *conf;
-	struct json_reader *json;
-	bool is_test;
-};
+static const struct conf *conf_of(const struct dest *dest)
+{
+	return dest->conf;
+}
 
 #define AT(field) offsetof(struct conf, field)
 
@@ -45,29 +44,6 @@ static const struct dest_field fields[] = {
 	  "another host than Google's, such as a server container" },
 	{ .name = NULL },
 };
-
-static int ga4_open(struct dest **destp, const struct dest_env *env, struct err *err)
-{
-	struct dest *dest = calloc(1, sizeof(*dest));
-	int rc = dest ? json_open(&dest->json, err) : err_set(err, -ENOMEM, "no memory");
-
-	*destp = NULL;
-	if (rc < 0) {
-		free(dest);
-		return rc;
-	}
-	dest->conf = env->conf;
-	dest->is_test = env->is_test;
-	*destp = dest;
-	return 0;
-}
-
-static void ga4_close(struct dest *dest)
-{
-	if (dest)
-		json_close(dest->json);
-	free(dest);
-}
 
 /* Blanks and all else that GA4 refuses become _; what is too long is cut. */
 static size_t clean_name(struct slice name, bool lower, char out[NAME_LEN + 1])
@@ -174,7 +150,7 @@ static int ga4_map(struct dest *dest, const struct event *event, struct dest_out
 
 	clean_name(event->type == EVENT_PAGE ? SLICE("page_view")
 		   : event->type == EVENT_IDENTIFY ? SLICE("identify") : name,
-		   dest->conf->lowercase, clean);
+		   conf_of(dest)->lowercase, clean);
 	if (is_reserved(clean)) {
 		snprintf(out->words, sizeof(out->words), "GA4 keeps the event name '%s' for "
 			 "itself: rename it with `map`", clean);
@@ -242,9 +218,9 @@ const struct dest_kind dest_ga4 = {
 	.flags = DEST_NO_BATCH_KEY,
 	.accepts = DEST_TRACK | DEST_PAGE | DEST_SCREEN | DEST_IDENTIFY | DEST_GROUP,
 	.limits = { .items = 1, .bytes = 130 << 10, .concurrency = 16 },
-	.open = ga4_open,
+	.open = plain_open,
 	.map = ga4_map,
 	.build = ga4_build,
 	.judge = ga4_judge,
-	.close = ga4_close,
+	.close = plain_close,
 };

@@ -9,12 +9,11 @@
  * Mixpanel's documentation and of Segment's destination.
  */
 // SPDX-License-Identifier: Apache-2.0
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "lib/record.h"
 #include "sink/kinds.h"
+#include "sink/plain.h"
 #include "sink/sheet.h"
 
 enum route { ROUTE_IMPORT, ROUTE_TRACK, ROUTE_ENGAGE, ROUTE_GROUPS };
@@ -23,10 +22,10 @@ struct conf {
 	const char *token, *secret, *region, *group_key, *source_name, *url;
 };
 
-struct dest {
-	const struct conf *conf;
-	struct json_reader *json;
-};
+static const struct conf *conf_of(const struct dest *dest)
+{
+	return dest->conf;
+}
 
 #define AT(field) offsetof(struct conf, field)
 
@@ -82,28 +81,6 @@ static const struct sheet_rule rules[] = {
 	{ NULL, NULL },
 };
 
-static int mixpanel_open(struct dest **destp, const struct dest_env *env, struct err *err)
-{
-	struct dest *dest = calloc(1, sizeof(*dest));
-	int rc = dest ? json_open(&dest->json, err) : err_set(err, -ENOMEM, "no memory");
-
-	*destp = NULL;
-	if (rc < 0) {
-		free(dest);
-		return rc;
-	}
-	dest->conf = env->conf;
-	*destp = dest;
-	return 0;
-}
-
-static void mixpanel_close(struct dest *dest)
-{
-	if (dest)
-		json_close(dest->json);
-	free(dest);
-}
-
 /* What every event has, whatever its own properties say of it. */
 static void put_standard(struct dest *dest, const struct event *event, struct sheet *sheet)
 {
@@ -128,8 +105,8 @@ static void put_standard(struct dest *dest, const struct event *event, struct sh
 	sheet_text(sheet, "event_original_name", name);
 	sheet_text(sheet, "$source", SLICE("millrace"));
 	sheet_text(sheet, "mp_lib", event_text(event, ENRICHED_LIBRARY_NAME));
-	if (dest->conf->source_name)
-		sheet_text(sheet, "segment_source_name", slice_from(dest->conf->source_name));
+	if (conf_of(dest)->source_name)
+		sheet_text(sheet, "segment_source_name", slice_from(conf_of(dest)->source_name));
 }
 
 /* Mixpanel's own names, which an event's properties cannot set. */
@@ -227,7 +204,7 @@ static int map_identify(struct dest *dest, const struct event *event, struct des
 		sheet_begin(&sheet, out->buf, NULL);
 		sheet_text(&sheet, "$identified_id", event_text(event, ENRICHED_USER_ID));
 		sheet_text(&sheet, "$anon_id", anonymous);
-		sheet_text(&sheet, "token", slice_from(dest->conf->token));
+		sheet_text(&sheet, "token", slice_from(conf_of(dest)->token));
 		sheet_end(&sheet);
 		buf_append_char(out->buf, '}');
 		rc = dest_out_end(out, ROUTE_TRACK);
@@ -235,7 +212,7 @@ static int map_identify(struct dest *dest, const struct event *event, struct des
 	if (rc < 0 || !event->traits || yyjson_obj_size(event->traits) == 0)
 		return rc;
 	sheet_begin(&sheet, out->buf, NULL);
-	sheet_text(&sheet, "$token", slice_from(dest->conf->token));
+	sheet_text(&sheet, "$token", slice_from(conf_of(dest)->token));
 	sheet_text(&sheet, "$distinct_id", event_person(event));
 	sheet_json(&sheet, "$ip", event_path(event, "context.ip"));
 	sheet_name(&sheet, "$set");
@@ -255,13 +232,13 @@ static int map_identify(struct dest *dest, const struct event *event, struct des
 static int map_group(struct dest *dest, const struct event *event, struct dest_out *out)
 {
 	static const char *const known[] = { "created", "createdAt", "created_at", "name", NULL };
-	const char *key = dest->conf->group_key;
+	const char *key = conf_of(dest)->group_key;
 	struct sheet sheet;
 
 	if (!event->traits)
 		return 0;
 	sheet_begin(&sheet, out->buf, NULL);
-	sheet_text(&sheet, "$token", slice_from(dest->conf->token));
+	sheet_text(&sheet, "$token", slice_from(conf_of(dest)->token));
 	sheet_text(&sheet, "$group_key", slice_from(key));
 	if (!sheet_json(&sheet, "$group_id", json_get(event->traits, key)))
 		sheet_text(&sheet, "$group_id", event_text(event, ENRICHED_GROUP_ID));
@@ -282,7 +259,7 @@ static int map_alias(struct dest *dest, const struct event *event, struct dest_o
 	sheet_begin(&sheet, out->buf, NULL);
 	sheet_text(&sheet, "distinct_id", event_text(event, ENRICHED_PREVIOUS_ID));
 	sheet_text(&sheet, "alias", event_person(event));
-	sheet_text(&sheet, "token", slice_from(dest->conf->token));
+	sheet_text(&sheet, "token", slice_from(conf_of(dest)->token));
 	sheet_end(&sheet);
 	buf_append_char(out->buf, '}');
 	return dest_out_end(out, ROUTE_TRACK);
@@ -322,11 +299,7 @@ static int mixpanel_build(struct dest *dest, const struct dest_batch *batch,
 	snprintf(request->url, sizeof(request->url), "%s%s", host, paths[batch->route]);
 	request->gzip = batch->route == ROUTE_IMPORT;
 	buf_append_char(&request->body, '[');
-	for (size_t i = 0; i < batch->count; i++) {
-		if (i)
-			buf_append_char(&request->body, ',');
-		buf_append_slice(&request->body, batch->items[i]->payload);
-	}
+	sheet_join(batch, &request->body);
 	buf_append_char(&request->body, ']');
 	rc = post_header(request, "Content-Type", SLICE("application/json"));
 	if (rc == 0 && batch->route == ROUTE_IMPORT)
@@ -384,9 +357,9 @@ const struct dest_kind dest_mixpanel = {
 	.accepts = DEST_ALL,
 	.limits = { .items = 200, .items_max = 2000, .bytes = 2 << 20, .item_bytes = 1 << 20,
 		    .wait_ms = 1000, .concurrency = 8 },
-	.open = mixpanel_open,
+	.open = plain_open,
 	.map = mixpanel_map,
 	.build = mixpanel_build,
 	.judge = mixpanel_judge,
-	.close = mixpanel_close,
+	.close = plain_close,
 };

@@ -4,21 +4,21 @@
  *      group $groupidentify, alias $create_alias; uuid from the message id drops repeats
  */
 // SPDX-License-Identifier: Apache-2.0
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "lib/record.h"
 #include "sink/kinds.h"
+#include "sink/plain.h"
 #include "sink/sheet.h"
 
 struct conf {
 	const char *api_key, *url, *group_type;
 };
 
-struct dest {
-	const struct conf *conf;
-};
+static const struct conf *conf_of(const struct dest *dest)
+{
+	return dest->conf;
+}
 
 #define AT(field) offsetof(struct conf, field)
 
@@ -50,20 +50,6 @@ static const struct sheet_rule rules[] = {
 	{ "utm_content", "context.campaign.content" },
 	{ NULL, NULL },
 };
-
-static int posthog_open(struct dest **destp, const struct dest_env *env, struct err *err)
-{
-	*destp = calloc(1, sizeof(**destp));
-	if (!*destp)
-		return err_set(err, -ENOMEM, "no memory");
-	(*destp)->conf = env->conf;
-	return 0;
-}
-
-static void posthog_close(struct dest *dest)
-{
-	free(dest);
-}
 
 static struct slice name_of(const struct event *event)
 {
@@ -99,7 +85,7 @@ static void put_properties(struct dest *dest, const struct event *event, struct 
 		sheet_json(sheet, "$set", event->traits);
 	}
 	if (event->type == EVENT_GROUP) {
-		sheet_text(sheet, "$group_type", slice_from(dest->conf->group_type));
+		sheet_text(sheet, "$group_type", slice_from(conf_of(dest)->group_type));
 		sheet_text(sheet, "$group_key", event_text(event, ENRICHED_GROUP_ID));
 		sheet_json(sheet, "$group_set", event->traits);
 	}
@@ -130,15 +116,11 @@ static int posthog_map(struct dest *dest, const struct event *event, struct dest
 static int posthog_build(struct dest *dest, const struct dest_batch *batch,
 			 struct post_request *request)
 {
-	snprintf(request->url, sizeof(request->url), "%s/batch/", dest->conf->url);
+	snprintf(request->url, sizeof(request->url), "%s/batch/", conf_of(dest)->url);
 	buf_append_text(&request->body, "{\"api_key\":");
-	json_write_text(slice_from(dest->conf->api_key), &request->body);
+	json_write_text(slice_from(conf_of(dest)->api_key), &request->body);
 	buf_append_text(&request->body, ",\"historical_migration\":false,\"batch\":[");
-	for (size_t i = 0; i < batch->count; i++) {
-		if (i)
-			buf_append_char(&request->body, ',');
-		buf_append_slice(&request->body, batch->items[i]->payload);
-	}
+	sheet_join(batch, &request->body);
 	buf_append_text(&request->body, "]}");
 	request->gzip = true;
 	return post_header(request, "Content-Type", SLICE("application/json"));
@@ -153,8 +135,8 @@ const struct dest_kind dest_posthog = {
 	.accepts = DEST_ALL,
 	.limits = { .items = 500, .items_max = 2000, .bytes = 8 << 20, .item_bytes = 1 << 20,
 		    .wait_ms = 1000, .concurrency = 4 },
-	.open = posthog_open,
+	.open = plain_open,
 	.map = posthog_map,
 	.build = posthog_build,
-	.close = posthog_close,
+	.close = plain_close,
 };

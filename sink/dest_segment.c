@@ -3,20 +3,20 @@
  * The event as an SDK would have sent it, with its messageId, so that the other side drops repeats.
  */
 // SPDX-License-Identifier: Apache-2.0
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "sink/kinds.h"
+#include "sink/plain.h"
 #include "sink/sheet.h"
 
 struct conf {
 	const char *write_key, *url;
 };
 
-struct dest {
-	const struct conf *conf;
-};
+static const struct conf *conf_of(const struct dest *dest)
+{
+	return dest->conf;
+}
 
 #define AT(field) offsetof(struct conf, field)
 
@@ -27,20 +27,6 @@ static const struct dest_field fields[] = {
 	  "the hub; https://events.eu1.segmentapis.com for the EU" },
 	{ .name = NULL },
 };
-
-static int segment_open(struct dest **destp, const struct dest_env *env, struct err *err)
-{
-	*destp = calloc(1, sizeof(**destp));
-	if (!*destp)
-		return err_set(err, -ENOMEM, "no memory");
-	(*destp)->conf = env->conf;
-	return 0;
-}
-
-static void segment_close(struct dest *dest)
-{
-	free(dest);
-}
 
 static int segment_map(struct dest *dest, const struct event *event, struct dest_out *out)
 {
@@ -54,17 +40,13 @@ static int segment_build(struct dest *dest, const struct dest_batch *batch,
 {
 	int rc;
 
-	snprintf(request->url, sizeof(request->url), "%s/v1/batch", dest->conf->url);
+	snprintf(request->url, sizeof(request->url), "%s/v1/batch", conf_of(dest)->url);
 	buf_append_text(&request->body, "{\"batch\":[");
-	for (size_t i = 0; i < batch->count; i++) {
-		if (i)
-			buf_append_char(&request->body, ',');
-		buf_append_slice(&request->body, batch->items[i]->payload);
-	}
+	sheet_join(batch, &request->body);
 	buf_append_text(&request->body, "]}");
 	request->gzip = true;
 	rc = post_header(request, "Content-Type", SLICE("application/json"));
-	return rc < 0 ? rc : sheet_basic(request, dest->conf->write_key, "");
+	return rc < 0 ? rc : sheet_basic(request, conf_of(dest)->write_key, "");
 }
 
 const struct dest_kind dest_segment = {
@@ -76,8 +58,8 @@ const struct dest_kind dest_segment = {
 	.accepts = DEST_ALL,
 	.limits = { .items = 100, .items_max = 2000, .bytes = 480 << 10, .item_bytes = 32 << 10,
 		    .wait_ms = 500, .concurrency = 8 },
-	.open = segment_open,
+	.open = plain_open,
 	.map = segment_map,
 	.build = segment_build,
-	.close = segment_close,
+	.close = plain_close,
 };

@@ -148,6 +148,15 @@ void event_segment(const struct event *event, struct buf *out)
 	sheet_end(&sheet);
 }
 
+void sheet_join(const struct dest_batch *batch, struct buf *body)
+{
+	for (size_t i = 0; i < batch->count; i++) {
+		if (i)
+			buf_append_char(body, ',');
+		buf_append_slice(body, batch->items[i]->payload);
+	}
+}
+
 static bool is_uuid(struct slice id)
 {
 	if (id.len != 36)

@@ -39,6 +39,8 @@ void sheet_spread(struct sheet *sheet, yyjson_val *object, const char *const *wi
 yyjson_val *event_path(const struct event *event, const char *path);
 /* Appends the event as Segment's HTTP API takes it. */
 void event_segment(const struct event *event, struct buf *out);
+/* Appends the payloads of a batch with commas between them. */
+void sheet_join(const struct dest_batch *batch, struct buf *body);
 /* A UUID: the message id itself where it is one, else made of its hash. */
 void event_uuid(struct slice message_id, char uuid[37]);
 /* Base64 of `user:password` behind "Basic ". */

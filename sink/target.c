@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/bus_url.h"
 #include "lib/slice.h"
 
 static const char *const schemas[] = { "collected", "enriched", "bad", "counted", "members",
@@ -18,21 +19,6 @@ static const char *find_schema(struct slice name)
 	return NULL;
 }
 
-static bool join(char *out, const char *prefix, const char *topic, const char *query)
-{
-	size_t len = strlen(prefix);
-
-	while (len && prefix[len - 1] == '/')
-		len--;
-	return snprintf(out, TARGET_URL_MAX, "%.*s/%s%s", (int)len, prefix, topic, query) <
-	       TARGET_URL_MAX;
-}
-
-static bool copy(char *out, const char *url)
-{
-	return snprintf(out, TARGET_URL_MAX, "%s", url) < TARGET_URL_MAX;
-}
-
 static bool is_log(const char *url)
 {
 	return strncmp(url, "log:", 4) == 0;
@@ -43,13 +29,14 @@ static int set_urls(struct target *target, const struct sink_conf *conf, struct 
 {
 	const char *bus = conf->bus && conf->bus[0] ? conf->bus : NULL;
 	const char *topic = conf->from ? conf->from : "enriched";
-	bool fits = conf->in ? copy(target->in, conf->in)
-		    : bus    ? join(target->in, bus, topic, "")
-			     : copy(target->in, "-");
+	bool fits = conf->in ? bus_url_copy(target->in, TARGET_URL_MAX, conf->in)
+		    : bus    ? bus_url_join(target->in, TARGET_URL_MAX, bus, topic, "")
+			     : bus_url_copy(target->in, TARGET_URL_MAX, "-");
 
-	fits &= conf->bad ? copy(target->bad, conf->bad)
-		: bus     ? join(target->bad, bus, "bad", is_log(bus) ? "?partition=2+" : "")
-			  : copy(target->bad, "log:bad?partition=2+");
+	fits &= conf->bad ? bus_url_copy(target->bad, TARGET_URL_MAX, conf->bad)
+		: bus     ? bus_url_join(target->bad, TARGET_URL_MAX, bus, "bad",
+					 is_log(bus) ? "?partition=2+" : "")
+			  : bus_url_copy(target->bad, TARGET_URL_MAX, "log:bad?partition=2+");
 	target->is_pipe = strcmp(target->in, "-") == 0;
 	return fits ? 0 : err_set(err, -EINVAL, "a bus URL is over 1,000 bytes long");
 }
