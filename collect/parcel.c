@@ -86,6 +86,7 @@ int parcel_event(struct parcel *parcel, const struct parcel_event *event)
 		[COLLECTED_USER_AGENT] = text_or_null(parcel->from.user_agent),
 		[COLLECTED_DOOR] = value_text(parcel->from.door),
 		[COLLECTED_BODY] = value_text(event->body),
+		[COLLECTED_OPT_OUT] = text_or_null(slice_from(parcel->from.opt_out)),
 	};
 	struct slice key = event->key;
 

@@ -28,6 +28,7 @@ struct parcel_item {
 struct parcel_from {
 	struct slice door;
 	struct slice ip, user_agent;    /* empty: not known */
+	const char *opt_out;            /* as the field of collected; NULL: nothing; static */
 	int64_t received_us;
 };
 

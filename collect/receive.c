@@ -246,11 +246,23 @@ static void hand_over(struct visit *visit, struct commit_answer answer)
 		refuse(visit, 503, RETRY_503, "unavailable", commit_error_text(receive->commit));
 }
 
+/* DNT (W3C Tracking Preference Expression) and Sec-GPC (Global Privacy Control): "1" is a wish. */
+static const char *opt_out_of(const struct http_request *request)
+{
+	bool dnt = slice_eq(http_header(request, "DNT"), SLICE("1"));
+	bool gpc = slice_eq(http_header(request, "Sec-GPC"), SLICE("1"));
+
+	if (dnt)
+		return gpc ? "dnt gpc" : "dnt";
+	return gpc ? "gpc" : NULL;
+}
+
 static void begin_parcel(struct visit *visit)
 {
 	parcel_begin(&visit->receive->parcel, &(struct parcel_from){
 		.door = slice_from(visit->door->name), .ip = visit->client,
 		.user_agent = http_header(visit->request, "User-Agent"),
+		.opt_out = opt_out_of(visit->request),
 		.received_us = visit->request->received_us,
 	});
 }

@@ -46,7 +46,7 @@ static int parse_group(const char **at, const char *end)
 }
 
 /* The groups of the text, and how many of them stand before "::" (-1: there is none). RFC 4291,
- * 2.2, and inet_pton, where it is open: "::" is one group or more. The number of groups, -1: bad. */
+ * 2.2, and inet_pton, where it is open: "::" is one group or more. -1: bad; else their number. */
 static int parse_groups(const char *at, const char *end, uint16_t groups[8], int *gap)
 {
 	int count = 0;
@@ -64,7 +64,9 @@ static int parse_groups(const char *at, const char *end, uint16_t groups[8], int
 		if (group < 0)
 			return -1;
 		if (at < end && *at == '.') {
-			if (count > 6 || !parse_v4((struct slice){ from, (size_t)(end - from) }, &v4))
+			const struct slice tail = { from, (size_t)(end - from) };
+
+			if (count > 6 || !parse_v4(tail, &v4))
 				return -1;
 			groups[count++] = (uint16_t)(v4 >> 16);
 			groups[count++] = (uint16_t)v4;

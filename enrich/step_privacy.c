@@ -11,7 +11,8 @@
  *      key             FILE of pseudonym.h, for hash
  *      do_not_track, gpc   keep (the default), anonymise, drop: what becomes of events whose
  *                      context says that the person does not want it: doNotTrack, dnt; gpc,
- *                      globalPrivacyControl, also below consent: true, 1, "1" or "true"
+ *                      globalPrivacyControl, also below consent: true, 1, "1" or "true"; or
+ *                      whose request had the header DNT: 1, or Sec-GPC: 1
  *
  * Anonymised: no ids, no traits, no address, and no context but library, locale, page, consent.
  * consent.categoryPreferences and all else of context.consent pass as they were sent.
@@ -364,13 +365,24 @@ static bool says(yyjson_val *context, const char *a, const char *b)
 	       is_yes(json_get(consent, a)) || is_yes(json_get(consent, b));
 }
 
-static enum privacy_act wish(const struct privacy *p, yyjson_val *context)
+/* The words of collected's opt_out. */
+static bool asks(struct slice headers, const char *word)
 {
+	return headers.len && memmem(headers.ptr, headers.len, word, strlen(word));
+}
+
+/* Of the event's context, or of the headers of the request that brought it. */
+static enum privacy_act wish(const struct privacy *p, const struct step_event *event)
+{
+	struct slice headers = value_slice(&event->in[COLLECTED_OPT_OUT]);
+	yyjson_val *context = event->body[STEP_BODY_CONTEXT];
 	enum privacy_act act = PRIVACY_KEEP;
 
-	if (p->do_not_track != PRIVACY_KEEP && says(context, "doNotTrack", "dnt"))
+	if (p->do_not_track != PRIVACY_KEEP &&
+	    (asks(headers, "dnt") || says(context, "doNotTrack", "dnt")))
 		act = p->do_not_track;
-	if (p->gpc > act && says(context, "gpc", "globalPrivacyControl"))
+	if (p->gpc > act &&
+	    (asks(headers, "gpc") || says(context, "gpc", "globalPrivacyControl")))
 		act = p->gpc;
 	return act;
 }
@@ -409,7 +421,7 @@ static int apply(void *state, struct step_event *event)
 	int rc = 0;
 
 	if (p->do_not_track != PRIVACY_KEEP || p->gpc != PRIVACY_KEEP)
-		act = wish(p, event->body[STEP_BODY_CONTEXT]);
+		act = wish(p, event);
 	if (act == PRIVACY_DROP)
 		return STEP_RESULT_DROP;
 	if (act == PRIVACY_CHANGE)
@@ -428,7 +440,7 @@ static int apply(void *state, struct step_event *event)
 
 const struct step_kind step_privacy = {
 	.name = "privacy",
-	.version = 1,
+	.version = 2,
 	.after = "ids context page referrer campaign agent bot geo asn json suppress",
 	.opts = opts,
 	.conf_size = sizeof(struct conf),

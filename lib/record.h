@@ -20,7 +20,8 @@
 	X(IP, "ip") \
 	X(USER_AGENT, "user_agent") \
 	X(DOOR, "door") \
-	X(BODY, "body")
+	X(BODY, "body") \
+	X(OPT_OUT, "opt_out")
 
 #define ENRICHED_LEAVES(X) \
 	X(MESSAGE_ID, "message_id") \

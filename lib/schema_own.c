@@ -27,6 +27,7 @@ EMBED(deleted, "deleted");
 /* Every version that was ever on main, the newest too: tests/lib_schema_test.c compares with the
  * directory. */
 EMBED(collected_1, "history/collected-1");
+EMBED(collected_2, "history/collected-2");
 EMBED(enriched_1, "history/enriched-1");
 EMBED(enriched_2, "history/enriched-2");
 EMBED(bad_1, "history/bad-1");
@@ -76,9 +77,10 @@ int schema_old(const char *name, int index, struct schema **schemap)
 		const char *name;
 		struct slice text;
 	} old[] = {
-		OLD("millrace.Collected", collected_1), OLD("millrace.Enriched", enriched_1),
-		OLD("millrace.Enriched", enriched_2), OLD("millrace.Bad", bad_1),
-		OLD("millrace.Bad", bad_2), OLD("millrace.Counted", counted_1),
+		OLD("millrace.Collected", collected_1), OLD("millrace.Collected", collected_2),
+		OLD("millrace.Enriched", enriched_1), OLD("millrace.Enriched", enriched_2),
+		OLD("millrace.Bad", bad_1), OLD("millrace.Bad", bad_2),
+		OLD("millrace.Counted", counted_1),
 		OLD("millrace.Member", members_1), OLD("millrace.Funnel", funnels_1),
 		OLD("millrace.Deleted", deleted_1),
 	};

@@ -250,11 +250,17 @@ metrics=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0
 up second --trusted-proxies 127.0.0.0/8 --unknown-key bad --rate-address 1000 --metrics "127.0.0.1:$metrics"
 post /v1/t '{"userId":"u","event":"e","messageId":"proxied"}' -u WK: -H 'X-Forwarded-For: 6.6.6.6, 8.8.8.8, 127.0.0.9'
 is "$(topic collected | jq -r 'select(.message_id == "proxied").ip')" 8.8.8.8 "the client behind a trusted proxy"
+for sent in 'DNT: 1' 'Sec-GPC: 1' 'DNT: 0' 'Sec-GPC: ?0'; do
+  post /v1/t "{\"userId\":\"u\",\"event\":\"e\",\"messageId\":\"$sent\"}" -u WK: -H "$sent"
+done
+post /v1/t '{"userId":"u","event":"e","messageId":"both"}' -u WK: -H 'dnt: 1' -H 'sec-gpc: 1'
+is "$(topic collected | jq -r 'select(.message_id | test("DNT|GPC|both")) | .opt_out // "-"' | tr '\n' ,)" \
+  "dnt,gpc,-,-,dnt gpc," "what the headers ask for is kept"
 get /v1/projects/K/settings -H 'X-Forwarded-Host: c.example' -H 'X-Forwarded-Proto: https'
 is "$(jq -c '.integrations["Segment.io"] | [.apiHost, .protocol]' <<< "$body")" '["c.example/v1","https"]' "and the host that the browser asked"
 post /v1/t "$good" -u NO:
 is "$status $(last_bad)" "200 unknown_key /writeKey" "--unknown-key bad keeps it"
-measured() { curl -sS "http://127.0.0.1:$metrics/metrics" | grep -q '^millrace_collect_events_out_total 1$'; }
+measured() { curl -sS "http://127.0.0.1:$metrics/metrics" | grep -q '^millrace_collect_events_out_total 6$'; }
 wait_for 5 measured
 ok $? "metrics are served"
 stop second

@@ -33,7 +33,7 @@ struct enrich_want {
 
 struct enrich_case {
 	const char *said, *type, *body;
-	const char *sent_at, *ip, *user_agent;  /* NULL: null */
+	const char *sent_at, *ip, *user_agent, *opt_out;        /* NULL: null */
 	const char *received_at;                /* NULL: CASE_RECEIVED */
 	const char *bad;                        /* the reason wanted; NULL: the record is good */
 	struct enrich_want wants[CASE_WANTS];   /* ends with { 0 } (leaf 0 is never looked at) */
@@ -130,6 +130,7 @@ static inline int case_run(struct enrich_bench *bench, const struct enrich_case 
 		[COLLECTED_USER_AGENT] = case_text(c->user_agent),
 		[COLLECTED_DOOR] = case_text("segment"),
 		[COLLECTED_BODY] = case_text(c->body),
+		[COLLECTED_OPT_OUT] = case_text(c->opt_out),
 	};
 	struct slice datum;
 	int rc = enrich_record(bench->enrich, in, 3, 77, &datum, bad);

@@ -40,6 +40,22 @@ is "$(geo all 81.2.69.142 "$net")" "20712 Andrews & Arnold Ltd" "a network and i
 is "$(geo all 2001:6b0:1::1 "$net")" "1653 -" "a network without name"
 is "$(geo all 10.1.2.3 "$net")" "- -" "a private address has no network"
 
+# From the request's address: a browser behind a trusted proxy, through a listening collect.
+printf 'sources: [{name: web, write_key: WK}]\n' > "$T/millrace.yaml"
+start collect "$BIN/collect" --config "$T/millrace.yaml" --listen 127.0.0.1:0 --port-file "$T/port" \
+  --trusted-proxies 127.0.0.0/8 --out "log:$T/web/collected" --bad "log:$T/web/bad"
+wait_for 20 test -s "$T/port"
+for client in 81.2.69.142 130.237.28.40 2001:6b0:1::1; do
+  curl -sS -u WK: -H "X-Forwarded-For: 6.6.6.6, $client" -H 'DNT: 1' "http://$(cat "$T/port")/v1/t" \
+    -d '{"userId":"u","event":"e"}' > /dev/null
+done
+stop collect
+"$BIN/enrich" --in "log:$T/web/collected" --out "log:$T/web/enriched" --bad "log:$T/web/bad?partition=1" \
+  --geoip "$T/flat4.mmdb" --geoip "$T/flat6.mmdb" --geoip "$T/nested.mmdb" --until-end 2> "$T/web.log"
+"$BIN/sink" --in "log:$T/web/enriched" --until-end --to "file:$T/web/out" 2> /dev/null
+is "$(cat "$T"/web/out/*.jsonl | jq -r '"\(.ip) \(.geo.city)"' | sort | tr '\n' ,)" \
+  "130.237.28.40 Stockholm,2001:6b0:1::1 Uppsala,81.2.69.142 London," "the place of a client behind a proxy"
+
 printf '1.0.16.0,1.0.31.255,13335,"Cloudflare, Inc."\n2606:4700::,2606:4700:ffff:ffff:ffff:ffff:ffff:ffff,13335,"Cloudflare, Inc."\n' > "$T/asn.csv"
 run mark0
 printf '%s\n' 1.0.16.1 2606:4700::1 8.8.8.8 > "$T/ips"

@@ -49,7 +49,8 @@ static size_t random_v6(uint64_t *random, char *text, size_t size)
 		*random = *random * 6364136223846793005u + 1442695040888963407u;
 		piece = pieces[(*random >> 33) % (sizeof(pieces) / sizeof(pieces[0]))];
 		if (is_plain)
-			piece = i % 2 ? (*random >> 33) % 8 ? ":" : "::" : pieces[(*random >> 33) % 6];
+			piece = i % 2 ? (*random >> 33) % 8 ? ":" : "::"
+				      : pieces[(*random >> 33) % 6];
 		if (len + strlen(piece) < size)
 			len += (size_t)snprintf(text + len, size - len, "%s", piece);
 	}
@@ -125,7 +126,7 @@ int main(void)
 	}
 	OK(&tap, differ == 0, "100,000 random texts (seed 1): as inet_pton has it");
 	differ = differ_v6(500000, &good);
-	OK(&tap, differ == 0 && good > 10000, "500,000 texts of pieces of version 6 (seed 2), %d of "
-	   "them good: as inet_pton has it", good);
+	OK(&tap, differ == 0 && good > 10000, "500,000 texts of pieces of version 6 (seed "
+	   "2), %d of them good: as inet_pton has it", good);
 	return tap_end(&tap);
 }

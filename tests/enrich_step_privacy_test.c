@@ -87,11 +87,21 @@ static void check_plain(struct tap *tap)
 	static const struct enrich_case gpc = {
 		.type = "track", .body = "{\"event\":\"e\",\"context\":{\"gpc\":true}}" };
 
+	static const struct enrich_case header = {
+		.said = "the header DNT", .type = "track", .opt_out = "dnt",
+		.body = "{\"event\":\"e\",\"userId\":\"u\"}",
+		.wants = { { ENRICHED_USER_ID, NULL } } };
+	static const struct enrich_case headers = {
+		.type = "track", .opt_out = "dnt gpc", .body = "{\"event\":\"e\"}" };
+
 	case_file(path, settings);
 	enrich_bench_with(&bench, tap, path);
 	for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++)
 		case_check(&bench, &plain[i]);
 	OK(&bench.tap, case_run(&bench, &gpc, fields, &bad) == STEP_RESULT_DROP, "gpc: dropped");
+	case_check(&bench, &header);
+	OK(&bench.tap, case_run(&bench, &headers, fields, &bad) == STEP_RESULT_DROP,
+	   "the header Sec-GPC: dropped");
 	unlink(path);
 	enrich_bench_close(&bench);
 	*tap = bench.tap;
