@@ -3,6 +3,8 @@
  *      millrace up                  collect | enrich | aggregate, sinks, from one millrace.yaml  up
  *      millrace down                their orderly end
  *      millrace query ..            questions to aggregate, answers as tables                 query
+ *      millrace audit               whether in = out + bad + .. at each stage                   audit
+ *      millrace trace ID            where one event is                                         trace
  *      millrace demo                up, and a simulated shop that sends to it            demo, shop
  *      millrace fetch-geo           a database of places, from npm                       fetch_geo
  *      millrace collect .. and the other programs: that program with these arguments
@@ -20,12 +22,14 @@
 
 #include "lib/log.h"
 #include "lib/opt_print.h"
+#include "millrace/audit.h"
 #include "millrace/demo.h"
 #include "millrace/destination.h"
 #include "millrace/fetch_geo.h"
 #include "millrace/options.h"
 #include "millrace/query.h"
 #include "millrace/settings.h"
+#include "millrace/trace.h"
 #include "millrace/up.h"
 
 #define ARGS_MAX 256
@@ -287,6 +291,68 @@ static int run_destination(int argc, char **argv)
 	return rc ? finish(rc, &err) : EX_OK;
 }
 
+static int print_all(struct buf *out, struct err *err)
+{
+	if (out->len && fwrite(out->ptr, 1, out->len, stdout) != out->len)
+		return err_set(err, -EIO, "stdout cannot be written");
+	return 0;
+}
+
+/* What it found goes to stdout, also where it does not hold: 65 then. */
+static int run_audit(int argc, char **argv)
+{
+	struct arguments args = { 0 };
+	struct audit_conf conf = { 0 };
+	struct settings *settings = NULL;
+	struct buf out = { 0 };
+	struct err err = { "" };
+	struct opt_set *set;
+	int rc;
+
+	take_arguments(&args, argc, argv);
+	set = opt_main(&audit_program, &conf, args.argc, args.argv, NULL);
+	rc = settings_open(&settings, args.config ? args.config : SETTINGS_FILE, conf.data, NULL,
+			   &err);
+	if (rc == 0)
+		rc = audit_run(&conf, settings, &out, &err);
+	if (print_all(&out, &err) < 0)
+		rc = -EIO;
+	buf_close(&out);
+	settings_close(settings);
+	opt_close(set);
+	return rc == 0 ? EX_OK : rc == -EBADMSG && !err.text[0] ? EX_DATAERR : finish(rc, &err);
+}
+
+static int run_trace(int argc, char **argv)
+{
+	struct arguments args = { 0 };
+	struct trace_conf conf = { 0 };
+	struct settings *settings = NULL;
+	struct opt_list operands;
+	struct buf out = { 0 };
+	struct err err = { "" };
+	struct opt_set *set;
+	int rc;
+
+	take_arguments(&args, argc, argv);
+	set = opt_main(&trace_program, &conf, args.argc, args.argv, &operands);
+	if (operands.count != 1) {
+		log_words(&own_log, LOG_LEVEL_ERROR, "usage", "trace wants one message id");
+		opt_close(set);
+		return EX_USAGE;
+	}
+	rc = settings_open(&settings, args.config ? args.config : SETTINGS_FILE, conf.data, NULL,
+			   &err);
+	if (rc == 0)
+		rc = trace_run(&conf, settings, operands.items[0], &out, &err);
+	if (print_all(&out, &err) < 0)
+		rc = -EIO;
+	buf_close(&out);
+	settings_close(settings);
+	opt_close(set);
+	return rc == 0 ? EX_OK : rc == -ENOENT && !err.text[0] ? EX_NOINPUT : finish(rc, &err);
+}
+
 static const struct command {
 	const char *name;
 	int (*run)(int argc, char **argv);      /* argv[0] is the command */
@@ -297,6 +363,8 @@ static const struct command {
 	{ "query", run_query, &query_program },
 	{ "demo", run_demo, &demo_program },
 	{ "destination", run_destination, &destination_program },
+	{ "audit", run_audit, &audit_program },
+	{ "trace", run_trace, &trace_program },
 	{ "fetch-geo", run_fetch_geo, &fetch_geo_program },
 	{ "collect", run_program, NULL },
 	{ "enrich", run_program, NULL },
@@ -312,7 +380,7 @@ static int help(void)
 	struct buf out = { 0 };
 
 	buf_append_text(&out, "millrace - an analytics event pipeline\n\nUsage:\n"
-			"  millrace up|down|query|demo|fetch-geo ..          see below\n"
+			"  millrace up|down|query|demo|destination|audit|trace|fetch-geo ..   see below\n"
 			"  millrace collect|enrich|aggregate|sink|report .. that program\n");
 	for (size_t i = 0; i < COMMANDS; i++) {
 		if (!commands[i].program)
@@ -339,7 +407,7 @@ int main(int argc, char **argv)
 		if (strcmp(commands[i].name, name) == 0)
 			return commands[i].run(argc - 1, argv + 1);
 	log_words(&own_log, LOG_LEVEL_ERROR, "usage", "%s%.40s%swants one of: up, down, query, "
-		  "demo, destination, collect, enrich, aggregate, sink (see millrace --help)",
+		  "demo, destination, audit, trace, collect, enrich, aggregate, sink (see millrace --help)",
 		  name[0] ? "'" : "", name,
 		  name[0] ? "' is no command; millrace " : "millrace ");
 	return EX_USAGE;
