@@ -525,7 +525,8 @@ int audit_run(const struct audit_conf *conf, const struct settings *settings, st
 	if (rc == 0)
 		rc = read_topics(a, err);
 	if (rc == 0)
-		book_print(a->stages, a->stage_count, a->topic.bus, a->since_us, conf->is_json, out);
+		book_print(a->stages, a->stage_count, a->topic.bus, a->since_us, conf->is_json,
+			   out);
 	for (size_t i = 0; i < a->stage_count && rc == 0; i++)
 		holds &= book_holds(&a->stages[i]);
 	for (int p = 0; p < BUS_PARTITIONS_MAX; p++)

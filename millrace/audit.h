@@ -6,9 +6,9 @@
  *      sink:NAME   enriched that lies in a file, or below the position of what was delivered
  *
  * in = out + bad + duplicate + filtered + pending, for each. No program is asked for what it
- * believes it did: `in` is counted where the stage before wrote, the rest where it wrote itself, so
- * that an event which vanished is one that is missing here. A dropped record is a duplicate where an
- * earlier one that passed has its id; else it was filtered, which `enrich --verify` proves.
+ * believes it did: `in` is counted where the stage before wrote, the rest where it wrote itself,
+ * so that an event which vanished is one that is missing here. A dropped record is a duplicate
+ * where an earlier one that passed has its id; else it was filtered: `enrich --verify` proves it.
  *
  * The stages are read last to first, so that events which arrive meanwhile are not missed: they
  * are pending. Memory: two bits a record, and 24 bytes a dropped one.

@@ -3,8 +3,8 @@
  *      millrace up                  collect | enrich | aggregate, sinks, from one millrace.yaml  up
  *      millrace down                their orderly end
  *      millrace query ..            questions to aggregate, answers as tables                 query
- *      millrace audit               whether in = out + bad + .. at each stage                   audit
- *      millrace trace ID            where one event is                                         trace
+ *      millrace audit               whether in = out + bad + .. at each stage         audit
+ *      millrace trace ID            where one event is                                trace
  *      millrace demo                up, and a simulated shop that sends to it            demo, shop
  *      millrace fetch-geo           a database of places, from npm                       fetch_geo
  *      millrace collect .. and the other programs: that program with these arguments
@@ -320,7 +320,9 @@ static int run_audit(int argc, char **argv)
 	buf_close(&out);
 	settings_close(settings);
 	opt_close(set);
-	return rc == 0 ? EX_OK : rc == -EBADMSG && !err.text[0] ? EX_DATAERR : finish(rc, &err);
+	if (rc == -EBADMSG && !err.text[0])
+		return EX_DATAERR;
+	return rc == 0 ? EX_OK : finish(rc, &err);
 }
 
 static int run_trace(int argc, char **argv)
@@ -350,7 +352,9 @@ static int run_trace(int argc, char **argv)
 	buf_close(&out);
 	settings_close(settings);
 	opt_close(set);
-	return rc == 0 ? EX_OK : rc == -ENOENT && !err.text[0] ? EX_NOINPUT : finish(rc, &err);
+	if (rc == -ENOENT && !err.text[0])
+		return EX_NOINPUT;
+	return rc == 0 ? EX_OK : finish(rc, &err);
 }
 
 static const struct command {
