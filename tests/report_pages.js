@@ -31,7 +31,7 @@ async function main() {
   page.on('request', (request) => { if (!request.url().startsWith(url) && !request.url().startsWith('data:')) foreign.push(request.url()); });
   const goto = (hash, state) => page.goto(`${url}/#${hash}${state ? `?${encodeURIComponent(JSON.stringify(state))}` : ''}`);
 
-  await goto('/');
+  await goto('/segmentation');
   await page.getByRole('table').waitFor();
   const zone = await page.evaluate(() => Intl.DateTimeFormat().resolvedOptions().timeZone);
   const last = { last: { n: 30, unit: 'day' }, zone };
@@ -80,7 +80,7 @@ async function main() {
   ok(await page.locator('img').count() === 0, 'no image came of it');
 
   await page.setViewportSize({ width: 390, height: 800 });
-  await goto('/');
+  await goto('/segmentation');
   await page.getByRole('table').waitFor();
   ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), 'a phone needs no sideways scrolling');
   ok(foreign.length === 0, `no request left the host: ${foreign}`);

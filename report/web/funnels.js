@@ -1,6 +1,6 @@
 // funnels.js - which share of users goes through events in order
-import { html, useAsk, Range, Pick, Filters, State, Freshness, last, where, number, percent, duration, useState,
-  ask } from './api.js';
+import { html, useAsk, useState, number, percent, duration } from './api.js';
+import { Range, Pick, Filters, State, Freshness, last, where } from './query.js';
 
 const WINDOWS = { '1 hour': [1, 'hour'], '1 day': [1, 'day'], '7 days': [7, 'day'], '30 days': [30, 'day'] };
 
@@ -11,7 +11,7 @@ function People({ question, step, dropped }) {
       p.id}</a></li>`)}</ul></div>`}<//>`;
 }
 
-export function Funnels({ state, set }) {
+export default function Funnels({ state, set }) {
   const { steps = [], range = '30 days', window = '7 days', order = 'ordered', by = '' } = state;
   const [people, setPeople] = useState(null);
   const ready = steps.filter((s) => s.event);

@@ -1,9 +1,10 @@
 // live.js - the feed of incoming events
-import { html, useEffect, useRef, useState, Pick } from './api.js';
+import { html, useEffect, useRef, useState } from './api.js';
+import { Pick } from './query.js';
 
 const ROWS = 200;
 
-export function Live({ state, set }) {
+export default function Live({ state, set }) {
   const { event = '', q = '' } = state;
   const [rows, setRows] = useState([]);
   const [open, setOpen] = useState('');

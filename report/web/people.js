@@ -1,5 +1,6 @@
 // people.js - who they are and what they did: a query as sentences, and a person's page
-import { html, useAsk, Filters, Pick, State, number, leaf, last } from './api.js';
+import { html, useAsk, number } from './api.js';
+import { Filters, Pick, State, leaf, last } from './query.js';
 
 const UNITS = [7, 30, 90, 365];
 
@@ -16,7 +17,7 @@ function Person({ id }) {
     </tbody></table></div>`}<//>`;
 }
 
-export function People({ state, set }) {
+export default function People({ state, set }) {
   const { id, filters = [], did = [] } = state;
   const parts = [...filters.filter((f) => f.prop && (f.value || f.op.endsWith('_set'))).map((f) => leaf(f, 'profile')),
     ...did.filter((d) => d.event).map((d) => (d.not ? { did_not: d.event, within: { last: last('x').last } } :

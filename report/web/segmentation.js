@@ -1,6 +1,6 @@
 // segmentation.js - how often things happen: the top events at once, or chosen ones, by time
-import { html, useEffect, useRef, useState, useAsk, Range, Pick, Filters, State, Freshness, RANGES, last, where,
-  number } from './api.js';
+import { html, useEffect, useRef, useState, useAsk, number } from './api.js';
+import { Range, Pick, Filters, State, Freshness, RANGES, last, where } from './query.js';
 import uPlot from './uplot.js';
 
 const COLOURS = ['#2f6fde', '#d1495b', '#2e8b57', '#b8860b', '#7b4fc9', '#168aad', '#c2571a', '#6b7280', '#ad3e8e',
@@ -28,7 +28,7 @@ function Chart({ buckets, lines }) {
   return html`<div ref=${place} role="img" aria-label="Chart; the table below has its numbers"></div>`;
 }
 
-export function Segmentation({ state, set }) {
+export default function Segmentation({ state, set }) {
   const { range = '30 days', unit = RANGES[range][2], events = [], measure = 'total', by = '', filters = [] } = state;
   const [hidden, setHidden] = useState({});
   const question = { ...last(range), unit, ...where(filters), ...(by ? { breakdown: [{ prop: by }] } : {}), top: 12,
