@@ -1,5 +1,6 @@
 #!/bin/bash
-# bench_enrich.sh - enrich as a process over a log of page views and track calls
+# bench_enrich.sh - enrich as a process over a log of page views and track calls: with the seven
+# steps that need no data, with all, of people with many browsers and addresses, without caches
 #
 #   bench/bench_enrich.sh [BUILD] [RECORDS]      lines: what events/s MB/s CPU-s/million peak-MiB
 #
@@ -14,7 +15,12 @@ tool=$build/test/tool_enrich
 t=$(mktemp -d "${TMPDIR:-/tmp}/millrace-bench-XXXXXX")
 trap 'rm -rf "$t"' EXIT
 
+agents=/usr/share/uap-core/tests/test_ua.yaml
+cat > "$t/seven.yaml" << END
+enrich: {steps: [ids, time, context, page, referrer, campaign, json]}
+END
 "$tool" write "log:$t/in" 1 "$records" 0 0
+"$tool" write "log:$t/varied" 1 "$records" 0 0 0 "$agents"
 bytes=$("$tool" scan collected "log:$t/in" | cut -d' ' -f2)
 echo "# $records records, $((bytes / records)) bytes each, $(du -sm "$t/in" | cut -f1) MiB packed"
 
@@ -30,5 +36,11 @@ line() {
       name, n / $1, bytes / $1 / 1e6, $2 * 1e6 / n, $3 / 1024 }'
 }
 line "scan (bound)" "$tool" scan collected "log:$t/in"
-line "enrich" "$build/bin/enrich" --in "log:$t/in" --out "log:$t/out" \
-  --bad "log:$t/bad?partition=1" --until-end
+run() {
+  line "$1" "$build/bin/enrich" --in "log:$t/$2" --out "log:$t/out" --bad "log:$t/bad?partition=1" \
+    --until-end "${@:3}"
+}
+run "seven steps of one file each" in --config "$t/seven.yaml"
+run "all steps, one browser" in
+run "all steps, 50,000 people" varied
+run "all steps, no cache" varied --no-cache

@@ -2,7 +2,7 @@
 /*
  * tool_enrich - input for enrich, and its output as lines
  *
- *      tool_enrich write URL PARTITIONS COUNT DUPLICATE_EVERY BAD_EVERY [FIRST]
+ *      tool_enrich write URL PARTITIONS COUNT DUPLICATE_EVERY BAD_EVERY [FIRST [AGENTS]]
  *      tool_enrich dump enriched|bad|collected URL      one line a record, to the topic's end
  *      tool_enrich scan enriched|bad|collected URL      reads and decodes, prints records and bytes
  *      tool_enrich time COMMAND..       runs it; then: seconds, CPU seconds, peak KiB
@@ -10,12 +10,14 @@
  * Record i is the same whatever was written before: a page view or track call as analytics-next
  * sends it (about 900 bytes), received i milliseconds after a fixed instant, in partition
  * i % PARTITIONS. Every DUPLICATE_EVERYth repeats the message id of an earlier one of its
- * partition, every BAD_EVERYth has a body that is no JSON (0: none).
+ * partition, every BAD_EVERYth has a body that is no JSON (0: none). With AGENTS, tests of uap-core
+ * in YAML, they come from 50,000 people with their browsers and addresses, else from one browser.
  * A line of enriched: partition, offset, type, src.partition, src.offset, message_id, a hash of
  * all leaves but src, and one of the whole datum.
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +33,8 @@
 #include "lib/when.h"
 
 #define BASE_US INT64_C(1795000000000000)
+#define AGENT_BYTES ((size_t)16 << 20)
+#define AGENT_COUNT 5000
 #define AGENT "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) " \
 	      "Chrome/156.0.8078.79 Safari/537.36"
 
@@ -40,6 +44,16 @@ struct writer {
 	struct buf body, datum;
 	int partitions;
 	int64_t duplicate_every, bad_every;
+	struct slice *agents;           /* one each: user agents of many people; none: AGENT */
+	size_t agent_count;
+};
+
+/* Who sent an event: their browser, address and where they come from. */
+struct sender {
+	uint64_t id;
+	struct slice agent;
+	char ip[32];
+	const char *referrer;
 };
 
 static uint64_t mix(uint64_t n)
@@ -47,7 +61,29 @@ static uint64_t mix(uint64_t n)
 	return XXH3_64bits(&n, sizeof(n));
 }
 
-static void page_text(struct buf *out, uint64_t r)
+/* People as a site has them: few browsers are most of the traffic (Zipf's law), each has an address
+ * of its own, and they come from search engines, other sites, and a chat bot. */
+static void sender_pick(struct sender *sender, const struct writer *w, uint64_t r)
+{
+	static const char *const referrers[] = {
+		"https://www.google.com/", "https://www.bing.com/search?q=red+shoes", "",
+		"https://www.shop.example/", "https://t.co/Ab3", "https://chatgpt.com/",
+		"https://blog.example.co.uk/best-shoes", "https://l.facebook.com/",
+	};
+	uint64_t id = mix(r % (w->agent_count ? 50000 : 5000));
+	double u = (double)(id >> 11) / 9007199254740992.0;
+
+	*sender = (struct sender){ id, SLICE(AGENT), "192.0.2.17",
+				   r % 3 ? "https://www.google.example/" : "" };
+	if (w->agent_count == 0)
+		return;
+	sender->agent = w->agents[(size_t)(pow((double)w->agent_count, u) - 1) % w->agent_count];
+	sender->referrer = referrers[r % 8];
+	snprintf(sender->ip, sizeof(sender->ip), "%u.%u.%u.%u", (unsigned)(id % 220 + 2),
+		 (unsigned)(id >> 8 & 255), (unsigned)(id >> 16 & 255), (unsigned)(id >> 24 & 255));
+}
+
+static void page_text(struct buf *out, uint64_t r, const struct sender *sender)
 {
 	static const char *const paths[] = { "", "cart", "search", "product/42", "help/returns",
 					     "account/orders", "checkout/payment" };
@@ -55,15 +91,16 @@ static void page_text(struct buf *out, uint64_t r)
 
 	buf_printf(out, "\"path\":\"/%s\",\"referrer\":\"%s\",\"search\":\"%s\",\"title\":"
 		   "\"Shop \xe2\x80\x93 page %u\",\"url\":\"https://www.shop.example/%s%s\"",
-		   path, r % 3 ? "https://www.google.example/" : "",
+		   path, sender->referrer,
 		   r % 5 ? "" : "?utm_source=news&utm_medium=email&utm_campaign=spring+2026",
 		   (unsigned)(r % 1000), path,
 		   r % 5 ? "" : "?utm_source=news&utm_medium=email&utm_campaign=spring+2026");
 }
 
-static void body_text(struct buf *out, int64_t i, const char *message_id, bool is_page)
+static void body_text(struct buf *out, int64_t i, const char *message_id, bool is_page,
+		      const struct sender *sender)
 {
-	uint64_t r = mix((uint64_t)i), user = mix(r % 5000);
+	uint64_t r = mix((uint64_t)i), user = sender->id;
 	char at[WHEN_TEXT_MAX], sent[WHEN_TEXT_MAX];
 
 	when_print(BASE_US + i * 1000 - 60000, 3, at);
@@ -71,7 +108,7 @@ static void body_text(struct buf *out, int64_t i, const char *message_id, bool i
 	buf_printf(out, "{\"timestamp\":\"%s\",\"integrations\":{\"Segment.io\":true},", at);
 	if (is_page) {
 		buf_printf(out, "\"type\":\"page\",\"properties\":{");
-		page_text(out, r);
+		page_text(out, r, sender);
 		buf_printf(out, "},");
 	} else {
 		buf_printf(out, "\"type\":\"track\",\"event\":\"Product %s\",\"properties\":{"
@@ -81,10 +118,12 @@ static void body_text(struct buf *out, int64_t i, const char *message_id, bool i
 			   (unsigned)(r % 9 + 1));
 	}
 	buf_printf(out, "\"context\":{\"page\":{");
-	page_text(out, r);
-	buf_printf(out, "},\"userAgent\":\"" AGENT "\",\"userAgentData\":{\"brands\":[{\"brand\":"
-		   "\"Chromium\",\"version\":\"156\"}],\"mobile\":false,\"platform\":\"Linux\"},"
-		   "\"locale\":\"en-US\",\"library\":{\"name\":\"analytics.js\",\"version\":"
+	page_text(out, r, sender);
+	buf_printf(out, "},\"userAgent\":\"%.*s\",", (int)sender->agent.len, sender->agent.ptr);
+	if (memmem(sender->agent.ptr, sender->agent.len, "Chrome/", 7))
+		buf_printf(out, "\"userAgentData\":{\"brands\":[{\"brand\":\"Chromium\",\""
+			   "version\":\"156\"}],\"mobile\":false,\"platform\":\"Linux\"},");
+	buf_printf(out, "\"locale\":\"en-US\",\"library\":{\"name\":\"analytics.js\",\"version\":"
 		   "\"next-1.84.3\"},\"campaign\":{},\"timezone\":\"Europe/Stockholm\"},");
 	buf_printf(out, "\"messageId\":\"%s\",\"anonymousId\":\"%08x-8195-41d4-aff5-%012llx\","
 		   "\"writeKey\":\"WK\",\"userId\":", message_id, (unsigned)user,
@@ -101,6 +140,7 @@ static int write_one(struct writer *w, int64_t i)
 {
 	int64_t of = i;
 	bool is_page = mix((uint64_t)i) % 3 == 0;
+	struct sender sender;
 	char message_id[80];
 	int rc;
 
@@ -111,20 +151,21 @@ static int write_one(struct writer *w, int64_t i)
 	snprintf(message_id, sizeof(message_id), "ajs-next-%013lld-%016llx%08x",
 		 (long long)(BASE_US / 1000 + of), (unsigned long long)mix((uint64_t)of + 1),
 		 (unsigned)mix((uint64_t)of + 2));
+	sender_pick(&sender, w, mix((uint64_t)i));
 	buf_reset(&w->body);
 	buf_reset(&w->datum);
 	if (w->bad_every && i % w->bad_every == w->bad_every - 1)
 		buf_printf(&w->body, "{\"event\":\"half a body %lld", (long long)i);
 	else
-		body_text(&w->body, i, message_id, is_page);
+		body_text(&w->body, i, message_id, is_page, &sender);
 	struct value fields[COLLECTED_COUNT] = {
 		[COLLECTED_MESSAGE_ID] = value_text(slice_from(message_id)),
 		[COLLECTED_TYPE] = value_text(is_page ? SLICE("page") : SLICE("track")),
 		[COLLECTED_SOURCE] = value_text(SLICE("web")),
 		[COLLECTED_RECEIVED_AT] = value_num(BASE_US + i * 1000),
 		[COLLECTED_SENT_AT] = value_num(BASE_US + i * 1000 - 40000),
-		[COLLECTED_IP] = value_text(SLICE("192.0.2.17")),
-		[COLLECTED_USER_AGENT] = value_text(SLICE(AGENT)),
+		[COLLECTED_IP] = value_text(slice_from(sender.ip)),
+		[COLLECTED_USER_AGENT] = value_text(sender.agent),
 		[COLLECTED_DOOR] = value_text(SLICE("segment")),
 		[COLLECTED_BODY] = value_text(buf_slice(&w->body)),
 	};
@@ -135,12 +176,39 @@ static int write_one(struct writer *w, int64_t i)
 	return rc < 0 ? rc : i % 500 == 499 ? bus_release(w->bus) : 0;
 }
 
+/* The user agents of uap-core's tests (lines user_agent_string: '..'), and the text they are in. */
+static char *read_agents(struct writer *w, const char *path)
+{
+	FILE *in = fopen(path, "r");
+	char *text = calloc(1, AGENT_BYTES), *at = text, *end;
+
+	w->agents = calloc(AGENT_COUNT, sizeof(*w->agents));
+	if (!in || !text || !w->agents || fread(text, 1, AGENT_BYTES - 1, in) == 0) {
+		fprintf(stderr, "tool_enrich: %s: cannot be read\n", path);
+		exit(66);
+	}
+	fclose(in);
+	while (w->agent_count < AGENT_COUNT && (at = strstr(at, "user_agent_string: '"))) {
+		struct slice agent = { at + 20, 0 };
+
+		end = strchr(at + 20, '\n');
+		if (!end || end - at < 30)
+			break;
+		agent.len = (size_t)(end - agent.ptr) - 1;
+		if (end[-1] == '\'' && strcspn(agent.ptr, "\"\\\t'") == agent.len)
+			w->agents[w->agent_count++] = agent;
+		at = end;
+	}
+	return text;
+}
+
 static int write_main(char **argv, int argc)
 {
 	struct writer w = { .partitions = (int)strtol(argv[1], NULL, 10),
 			    .duplicate_every = strtoll(argv[3], NULL, 10),
 			    .bad_every = strtoll(argv[4], NULL, 10) };
 	int64_t first = argc > 5 ? strtoll(argv[5], NULL, 10) : 0;
+	char *agents = argc > 6 ? read_agents(&w, argv[6]) : NULL;
 	int64_t end = first + strtoll(argv[2], NULL, 10);
 	struct bus_conf conf = { .partitions = w.partitions };
 	struct err err = { "" };
@@ -156,6 +224,8 @@ static int write_main(char **argv, int argc)
 		fprintf(stderr, "tool_enrich: %s: %s %s\n", argv[0], strerror(-rc), err.text);
 	bus_close(w.bus);
 	schema_close(w.schema);
+	free(w.agents);
+	free(agents);
 	buf_close(&w.body);
 	buf_close(&w.datum);
 	return rc < 0;
@@ -266,7 +336,7 @@ int main(int argc, char **argv)
 	if (argc > 2 && strcmp(argv[1], "time") == 0)
 		return time_main(argv + 2);
 	fprintf(stderr, "usage: tool_enrich write URL PARTITIONS COUNT DUPLICATE_EVERY BAD_EVERY "
-		"[FIRST]\n       tool_enrich dump|scan enriched|bad|collected URL\n"
+		"[FIRST [AGENTS]]\n       tool_enrich dump|scan enriched|bad|collected URL\n"
 		"       tool_enrich time COMMAND..\n");
 	return 64;
 }
