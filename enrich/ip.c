@@ -24,25 +24,27 @@ static bool parse_v4(struct slice text, uint32_t *v4)
 	return at == end;
 }
 
-static int hex_of(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
+/* The value of a hexadecimal digit + 1; 0: the byte is none. */
+static const uint8_t digits[256] = {
+	['0'] = 1, ['1'] = 2, ['2'] = 3, ['3'] = 4, ['4'] = 5, ['5'] = 6, ['6'] = 7, ['7'] = 8,
+	['8'] = 9, ['9'] = 10, ['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15,
+	['f'] = 16, ['A'] = 11, ['B'] = 12, ['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16,
+};
 
 /* Up to four hexadecimal digits; -1: none stand there. */
-static int parse_group(const char **at, const char *end)
+static inline int parse_group(const char **atp, const char *end)
 {
-	const char *from = *at;
+	const char *at = *atp, *last = end - at > 4 ? at + 4 : end;
 	int group = 0, digit;
 
-	while (*at < end && *at - from < 4 && (digit = hex_of(**at)) >= 0) {
-		group = group << 4 | digit;
-		++*at;
+	while (at < last && (digit = digits[(unsigned char)*at])) {
+		group = group << 4 | (digit - 1);
+		at++;
 	}
-	return *at == from ? -1 : group;
+	if (at == *atp)
+		return -1;
+	*atp = at;
+	return group;
 }
 
 /* The groups of the text, and how many of them stand before "::" (-1: there is none). RFC 4291,
