@@ -13,9 +13,9 @@
 
 #include "lib/block.h"
 #include "lib/bus_log_head.h"
+#include "lib/bus_stage.h"
 #include "lib/dir.h"
 #include "lib/segment.h"
-#include "lib/stage.h"
 
 #define COMMIT_MS      5
 #define SEGMENT_BYTES  ((int64_t)128 << 20)
@@ -37,10 +37,9 @@ struct part {
 };
 
 struct log_writer {
-	struct bus bus;
+	struct bus_stage base;          /* first */
 	const struct bus_conf *conf;
 	struct log_url url;
-	struct stage *stage;
 	struct log_head head;
 	struct block_coder *coder;      /* the stage's thread's, as all below */
 	struct buf packed;
@@ -205,7 +204,7 @@ static int writer_commit(void *ctx, struct stage_list *lists, struct err *err)
 			continue;
 		}
 		part_publish(w, part);
-		stage_done(w->stage, &lists[i]);
+		stage_done(w->base.stage, &lists[i]);
 	}
 	log_head_ring(&w->head);
 	if (first_rc)
@@ -578,7 +577,7 @@ static int writer_write(struct bus *bus, int32_t partition, struct slice key, st
 		partition = choose_partition(w, key, value.len);
 	if (partition >= w->part_count || w->parts[partition].lock_fd < 0)
 		return -EINVAL;
-	return stage_write(w->stage, partition, value, seq);
+	return stage_write(w->base.stage, partition, value, seq);
 }
 
 static int writer_range(struct bus *bus, int32_t partition, int64_t *first, int64_t *end)
@@ -600,46 +599,11 @@ static int writer_range(struct bus *bus, int32_t partition, int64_t *first, int6
 	return 0;
 }
 
-static int writer_release(struct bus *bus)
-{
-	return stage_release(writer_of(bus)->stage);
-}
-
-static uint64_t writer_durable(struct bus *bus)
-{
-	return stage_durable(writer_of(bus)->stage);
-}
-
-static int writer_wait(struct bus *bus, int timeout_ms)
-{
-	return stage_wait(writer_of(bus)->stage, timeout_ms);
-}
-
-static int writer_flush(struct bus *bus, int timeout_ms)
-{
-	return stage_flush(writer_of(bus)->stage, timeout_ms);
-}
-
-static int writer_event_fd(struct bus *bus)
-{
-	return stage_event_fd(writer_of(bus)->stage);
-}
-
-static int writer_error(struct bus *bus)
-{
-	return stage_error(writer_of(bus)->stage);
-}
-
-static const char *writer_error_text(struct bus *bus)
-{
-	return stage_error_text(writer_of(bus)->stage);
-}
-
 static void writer_close(struct bus *bus)
 {
 	struct log_writer *w = writer_of(bus);
 
-	stage_close(w->stage);
+	stage_close(w->base.stage);
 	for (int i = 0; w->parts && i < w->part_count; i++) {
 		struct part *part = &w->parts[i];
 
@@ -664,13 +628,7 @@ static const struct bus_ops writer_ops = {
 	.partition_count = writer_partition_count,
 	.range = writer_range,
 	.write = writer_write,
-	.release = writer_release,
-	.durable = writer_durable,
-	.wait = writer_wait,
-	.flush = writer_flush,
-	.event_fd = writer_event_fd,
-	.error = writer_error,
-	.error_text = writer_error_text,
+	BUS_STAGE_OPS,
 	.close = writer_close,
 };
 
@@ -718,7 +676,7 @@ int log_writer_open(struct bus **busp, const struct log_url *url, const struct b
 	if (!w)
 		return err_set(err, -ENOMEM, "out of memory");
 	assert(conf->schema);
-	w->bus.ops = &writer_ops;
+	w->base.bus.ops = &writer_ops;
 	w->conf = conf;
 	w->url = *url;
 	w->head.fd = -1;
@@ -732,11 +690,11 @@ int log_writer_open(struct bus **busp, const struct log_url *url, const struct b
 	if (rc == 0)
 		rc = block_coder_open(&w->coder, BLOCK_ZSTANDARD, 0, err);
 	if (rc == 0)
-		rc = stage_open(&w->stage, &stage, err);
+		rc = stage_open(&w->base.stage, &stage, err);
 	if (rc < 0) {
-		writer_close(&w->bus);
+		writer_close(&w->base.bus);
 		return rc;
 	}
-	*busp = &w->bus;
+	*busp = &w->base.bus;
 	return 0;
 }

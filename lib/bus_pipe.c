@@ -18,8 +18,8 @@
 #include <unistd.h>
 
 #include "lib/block.h"
+#include "lib/bus_stage.h"
 #include "lib/resolve.h"
-#include "lib/stage.h"
 #include "lib/when.h"
 
 /*
@@ -35,11 +35,10 @@
 #define POLL_MS       100
 
 struct pipe_writer {
-	struct bus bus;
+	struct bus_stage base;          /* first */
 	int fd;
 	bool is_file;
 	_Atomic bool stop;
-	struct stage *stage;
 	struct block_coder *coder;
 	struct buf packed;
 	char sync[BLOCK_SYNC];
@@ -135,7 +134,7 @@ static int writer_commit(void *ctx, struct stage_list *lists, struct err *err)
 	if (rc < 0)
 		return err_set(err, rc, rc == -EPIPE ? "stdout: the program that was reading "
 			       "ended (%s)" : "stdout: %s", strerror(-rc));
-	stage_done(w->stage, &lists[0]);
+	stage_done(w->base.stage, &lists[0]);
 	return 0;
 }
 
@@ -150,42 +149,7 @@ static int writer_write(struct bus *bus, int32_t partition, struct slice key, st
 {
 	(void)partition;
 	(void)key;
-	return stage_write(writer_of(bus)->stage, 0, value, seq);
-}
-
-static int writer_release(struct bus *bus)
-{
-	return stage_release(writer_of(bus)->stage);
-}
-
-static uint64_t writer_durable(struct bus *bus)
-{
-	return stage_durable(writer_of(bus)->stage);
-}
-
-static int writer_wait(struct bus *bus, int timeout_ms)
-{
-	return stage_wait(writer_of(bus)->stage, timeout_ms);
-}
-
-static int writer_flush(struct bus *bus, int timeout_ms)
-{
-	return stage_flush(writer_of(bus)->stage, timeout_ms);
-}
-
-static int writer_event_fd(struct bus *bus)
-{
-	return stage_event_fd(writer_of(bus)->stage);
-}
-
-static int writer_error(struct bus *bus)
-{
-	return stage_error(writer_of(bus)->stage);
-}
-
-static const char *writer_error_text(struct bus *bus)
-{
-	return stage_error_text(writer_of(bus)->stage);
+	return stage_write(writer_of(bus)->base.stage, 0, value, seq);
 }
 
 static void writer_close(struct bus *bus)
@@ -193,7 +157,7 @@ static void writer_close(struct bus *bus)
 	struct pipe_writer *w = writer_of(bus);
 
 	atomic_store(&w->stop, true);
-	stage_close(w->stage);
+	stage_close(w->base.stage);
 	block_coder_close(w->coder);
 	buf_close(&w->packed);
 	free(w);
@@ -202,13 +166,7 @@ static void writer_close(struct bus *bus)
 static const struct bus_ops writer_ops = {
 	.partition_count = one_partition,
 	.write = writer_write,
-	.release = writer_release,
-	.durable = writer_durable,
-	.wait = writer_wait,
-	.flush = writer_flush,
-	.event_fd = writer_event_fd,
-	.error = writer_error,
-	.error_text = writer_error_text,
+	BUS_STAGE_OPS,
 	.close = writer_close,
 };
 
@@ -250,18 +208,18 @@ static int pipe_writer_open(struct bus **busp, const struct bus_conf *conf, stru
 
 	if (!w)
 		return err_set(err, -ENOMEM, "out of memory");
-	w->bus.ops = &writer_ops;
+	w->base.bus.ops = &writer_ops;
 	w->fd = STDOUT_FILENO;
 	rc = writer_begin(w, conf, err);
 	if (rc == 0)
 		rc = block_coder_open(&w->coder, BLOCK_ZSTANDARD, 0, err);
 	if (rc == 0)
-		rc = stage_open(&w->stage, &stage, err);
+		rc = stage_open(&w->base.stage, &stage, err);
 	if (rc < 0) {
-		writer_close(&w->bus);
+		writer_close(&w->base.bus);
 		return rc;
 	}
-	*busp = &w->bus;
+	*busp = &w->base.bus;
 	return 0;
 }
 
