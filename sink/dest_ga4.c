@@ -114,6 +114,10 @@ static void put_params(const struct event *event, struct sheet *sheet)
 	}
 }
 
+/* Google's terms forbid what tells who somebody is. */
+static const char *const personal[] = { "email", "phone", "name", "firstName", "first_name",
+	"lastName", "last_name", "username", "address", "birthday", NULL };
+
 static void put_user(const struct event *event, struct sheet *sheet)
 {
 	yyjson_obj_iter iter;
@@ -130,6 +134,7 @@ static void put_user(const struct event *event, struct sheet *sheet)
 		char name[NAME_LEN + 1];
 
 		if (yyjson_is_ctn(value) || yyjson_is_null(value) ||
+		    sheet_is_one_of(json_string(key), personal) ||
 		    !clean_name(json_string(key), false, name) || is_reserved(name))
 			continue;
 		count++;

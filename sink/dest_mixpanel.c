@@ -56,7 +56,6 @@ static const struct sheet_rule rules[] = {
 	{ "$device", "context.device.name" },
 	{ "$device_type", "context.device.type" },
 	{ "$device_name", "context.device.name" },
-	{ "$group_id", "context.groupId" },
 	{ "$lib_version", "context.library.version" },
 	{ "$locale", "context.locale" },
 	{ "$manufacturer", "context.device.manufacturer" },
@@ -78,26 +77,38 @@ static const struct sheet_rule rules[] = {
 	{ "ad_tracking_enabled", "context.device.adTrackingEnabled" },
 	{ "timezone", "context.timezone" },
 	{ "app_platform", "context.app.platform" },
+	{ "$mobile", "context.userAgentData.mobile" },
+	{ "$platform", "context.userAgentData.platform" },
+	{ "$bitness", "context.userAgentData.bitness" },
+	{ "$platformVersion", "context.userAgentData.platformVersion" },
+	{ "$uaFullVersion", "context.userAgentData.uaFullVersion" },
+	{ "$wow64", "context.userAgentData.wow64" },
 	{ NULL, NULL },
 };
 
-/* What every event has, whatever its own properties say of it. */
-static void put_standard(struct dest *dest, const struct event *event, struct sheet *sheet)
+/* Who it was: an event's properties cannot say. */
+static void put_person(const struct event *event, struct sheet *sheet)
 {
 	struct slice user = event_text(event, ENRICHED_USER_ID);
 	struct slice anonymous = event_text(event, ENRICHED_ANONYMOUS_ID);
+
+	sheet_text(sheet, "id", event_person(event));
+	sheet_text(sheet, "$anon_id", anonymous);
+	sheet_name(sheet, "distinct_id");
+	json_write_text(event_person(event), sheet->out);
+	sheet_text(sheet, "$user_id", user);
+	sheet_json(sheet, "$group_id", event_path(event, "context.groupId"));
+}
+
+static void put_standard(struct dest *dest, const struct event *event, struct sheet *sheet)
+{
 	yyjson_val *idfa = event_path(event, "context.device.advertisingId");
 	struct slice name = event_text(event, ENRICHED_EVENT);
 
 	if (event->type != EVENT_TRACK)
 		name = event_text(event, ENRICHED_NAME);
-	sheet_text(sheet, "id", event_person(event));
-	sheet_text(sheet, "$anon_id", anonymous);
-	sheet_name(sheet, "distinct_id");
-	json_write_text(event_person(event), sheet->out);
-	sheet_text(sheet, "$device_id", anonymous);
-	sheet_text(sheet, "$identified_id", user);
-	sheet_text(sheet, "$user_id", user);
+	sheet_text(sheet, "$device_id", event_text(event, ENRICHED_ANONYMOUS_ID));
+	sheet_text(sheet, "$identified_id", event_text(event, ENRICHED_USER_ID));
 	sheet_rules(sheet, event, rules);
 	sheet_text(sheet, "$browser", event_text(event, ENRICHED_AGENT_BROWSER));
 	sheet_text(sheet, "$browser_version", event_text(event, ENRICHED_AGENT_VERSION));
@@ -135,7 +146,9 @@ static void put_event(struct dest *dest, const struct event *event, struct dest_
 	buf_append_text(out->buf, ",\"properties\":{");
 	sheet_num(&sheet, "time", time_ms);
 	sheet_text(&sheet, "$insert_id", index >= 0 ? slice_from(made) : id);
+	put_person(event, &sheet);
 	sheet.over = event->properties;
+	sheet.over_all = product;
 	put_standard(dest, event, &sheet);
 	sheet_spread(&sheet, event->properties, product ? order_keys : reserved);
 	sheet_spread(&sheet, product, reserved);
@@ -190,6 +203,15 @@ static void put_created(struct sheet *sheet, yyjson_val *traits)
 	sheet_json(sheet, "$created", created ? created : json_get(traits, "created_at"));
 }
 
+static void put_token(struct dest *dest, struct sheet *sheet)
+{
+	const struct conf *conf = dest->conf;
+
+	sheet_text(sheet, "token", slice_from(conf->token));
+	if (conf->source_name)
+		sheet_text(sheet, "segment_source_name", slice_from(conf->source_name));
+}
+
 static int map_identify(struct dest *dest, const struct event *event, struct dest_out *out)
 {
 	static const char *const known[] = { "created", "createdAt", "created_at", "email",
@@ -204,7 +226,7 @@ static int map_identify(struct dest *dest, const struct event *event, struct des
 		sheet_begin(&sheet, out->buf, NULL);
 		sheet_text(&sheet, "$identified_id", event_text(event, ENRICHED_USER_ID));
 		sheet_text(&sheet, "$anon_id", anonymous);
-		sheet_text(&sheet, "token", slice_from(conf_of(dest)->token));
+		put_token(dest, &sheet);
 		sheet_end(&sheet);
 		buf_append_char(out->buf, '}');
 		rc = dest_out_end(out, ROUTE_TRACK);
@@ -259,7 +281,7 @@ static int map_alias(struct dest *dest, const struct event *event, struct dest_o
 	sheet_begin(&sheet, out->buf, NULL);
 	sheet_text(&sheet, "distinct_id", event_text(event, ENRICHED_PREVIOUS_ID));
 	sheet_text(&sheet, "alias", event_person(event));
-	sheet_text(&sheet, "token", slice_from(conf_of(dest)->token));
+	put_token(dest, &sheet);
 	sheet_end(&sheet);
 	buf_append_char(out->buf, '}');
 	return dest_out_end(out, ROUTE_TRACK);

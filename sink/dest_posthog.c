@@ -71,6 +71,9 @@ static struct slice name_of(const struct event *event)
 	return event_text(event, ENRICHED_EVENT);
 }
 
+/* Who it was is not for properties to say. */
+static const char *const reserved[] = { "distinct_id", NULL };
+
 static void put_properties(struct dest *dest, const struct event *event, struct sheet *sheet)
 {
 	sheet_rules(sheet, event, rules);
@@ -91,7 +94,7 @@ static void put_properties(struct dest *dest, const struct event *event, struct 
 	}
 	if (event->type == EVENT_ALIAS)
 		sheet_text(sheet, "alias", event_text(event, ENRICHED_PREVIOUS_ID));
-	sheet_spread(sheet, event->properties, NULL);
+	sheet_spread(sheet, event->properties, reserved);
 }
 
 static int posthog_map(struct dest *dest, const struct event *event, struct dest_out *out)

@@ -20,7 +20,7 @@ void sheet_end(struct sheet *sheet)
 	buf_append_char(sheet->out, '}');
 }
 
-static void put_name(struct sheet *sheet, struct slice name)
+void sheet_name_text(struct sheet *sheet, struct slice name)
 {
 	if (sheet->has_members)
 		buf_append_char(sheet->out, ',');
@@ -31,12 +31,13 @@ static void put_name(struct sheet *sheet, struct slice name)
 
 void sheet_name(struct sheet *sheet, const char *name)
 {
-	put_name(sheet, slice_from(name));
+	sheet_name_text(sheet, slice_from(name));
 }
 
 static bool is_over(const struct sheet *sheet, const char *name)
 {
-	return sheet->over && yyjson_obj_get(sheet->over, name);
+	return (sheet->over && yyjson_obj_get(sheet->over, name)) ||
+	       (sheet->over_all && yyjson_obj_get(sheet->over_all, name));
 }
 
 bool sheet_text(struct sheet *sheet, const char *name, struct slice text)
@@ -99,7 +100,7 @@ void sheet_rules(struct sheet *sheet, const struct event *event, const struct sh
 		sheet_json(sheet, rules->name, event_path(event, rules->path));
 }
 
-static bool is_one_of(struct slice name, const char *const *list)
+bool sheet_is_one_of(struct slice name, const char *const *list)
 {
 	for (; list && *list; list++)
 		if (slice_is(name, *list))
@@ -117,9 +118,11 @@ void sheet_spread(struct sheet *sheet, yyjson_val *object, const char *const *wi
 	while ((key = yyjson_obj_iter_next(&iter))) {
 		struct slice name = json_string(key);
 
-		if (is_one_of(name, without))
+		if (sheet_is_one_of(name, without) ||
+		    (sheet->over_all && object != sheet->over_all &&
+		     yyjson_obj_getn(sheet->over_all, name.ptr, name.len)))
 			continue;
-		put_name(sheet, name);
+		sheet_name_text(sheet, name);
 		json_write(yyjson_obj_iter_get_val(key), sheet->out);
 	}
 }

@@ -12,6 +12,7 @@
 struct sheet {
 	struct buf *out;
 	yyjson_val *over;               /* may be NULL */
+	yyjson_val *over_all;           /* may be NULL: wins over `over`'s members, too */
 	bool has_members;
 };
 
@@ -25,6 +26,9 @@ void sheet_begin(struct sheet *sheet, struct buf *out, yyjson_val *over);
 void sheet_end(struct sheet *sheet);
 /* `"name":` for a value that the caller appends itself. */
 void sheet_name(struct sheet *sheet, const char *name);
+void sheet_name_text(struct sheet *sheet, struct slice name);
+/* list ends with NULL, and may be NULL. */
+bool sheet_is_one_of(struct slice name, const char *const *list);
 /* false: left out, for it is empty, or over has it. */
 bool sheet_text(struct sheet *sheet, const char *name, struct slice text);
 bool sheet_json(struct sheet *sheet, const char *name, yyjson_val *value);
