@@ -2,7 +2,7 @@
 /*
  * tool_enrich - input for enrich, and its output as lines
  *
- *      tool_enrich write URL PARTITIONS COUNT DUPLICATE_EVERY BAD_EVERY [FIRST [AGENTS]]
+ *      tool_enrich write URL PARTITIONS COUNT DUPLICATE_EVERY BAD_EVERY [FIRST [FILE]]
  *      tool_enrich dump enriched|bad|collected URL      one line a record, to the topic's end
  *      tool_enrich scan enriched|bad|collected URL      reads and decodes, prints records and bytes
  *      tool_enrich time COMMAND..       runs it; then: seconds, CPU seconds, peak KiB
@@ -10,8 +10,10 @@
  * Record i is the same whatever was written before: a page view or track call as analytics-next
  * sends it (about 900 bytes), received i milliseconds after a fixed instant, in partition
  * i % PARTITIONS. Every DUPLICATE_EVERYth repeats the message id of an earlier one of its
- * partition, every BAD_EVERYth has a body that is no JSON (0: none). With AGENTS, tests of uap-core
- * in YAML, they come from 50,000 people with their browsers and addresses, else from one browser.
+ * partition, every BAD_EVERYth has a body that is no JSON (0: none). All come from one browser.
+ * With FILE in .yaml, tests of uap-core, they come from 50,000 people with their browsers and
+ * addresses; with FILE in .tsv they are the bodies in it with other ids and times: events of real
+ * SDKs (bench/recorded.tsv: type, user agent, body).
  * A line of enriched: partition, offset, type, src.partition, src.offset, message_id, a hash of
  * all leaves but src, and one of the whole datum.
  */
@@ -33,8 +35,8 @@
 #include "lib/when.h"
 
 #define BASE_US INT64_C(1795000000000000)
-#define AGENT_BYTES ((size_t)16 << 20)
-#define AGENT_COUNT 5000
+#define FILE_BYTES ((size_t)16 << 20)
+#define LINES_MAX 5000
 #define AGENT "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) " \
 	      "Chrome/156.0.8078.79 Safari/537.36"
 
@@ -46,6 +48,13 @@ struct writer {
 	int64_t duplicate_every, bad_every;
 	struct slice *agents;           /* one each: user agents of many people; none: AGENT */
 	size_t agent_count;
+	struct recorded *recorded;      /* events of real SDKs; none: made up */
+	size_t recorded_count;
+};
+
+/* A line of bench/recorded.tsv. */
+struct recorded {
+	struct slice type, agent, body;
 };
 
 /* Who sent an event: their browser, address and where they come from. */
@@ -136,10 +145,37 @@ static void body_text(struct buf *out, int64_t i, const char *message_id, bool i
 		   "\"unbundled\":[],\"bundledIds\":[]}}", sent);
 }
 
+/* @@M message id, @@A anonymous id, @@U user id, @@T a time, @@N a number */
+static void recorded_text(struct buf *out, int64_t i, const char *message_id, struct slice body)
+{
+	uint64_t r = mix((uint64_t)i), user = mix(r % 50000);
+	char at[WHEN_TEXT_MAX];
+	const char *mark;
+
+	when_print(BASE_US + i * 1000 - 60000, 3, at);
+	while ((mark = memmem(body.ptr, body.len, "@@", 2))) {
+		buf_append(out, body.ptr, (size_t)(mark - body.ptr));
+		if (mark[2] == 'M')
+			buf_printf(out, "%s", message_id);
+		else if (mark[2] == 'A')
+			buf_printf(out, "%08x-8195-41d4-aff5-%012llx", (unsigned)user,
+				   (unsigned long long)(user >> 16));
+		else if (mark[2] == 'U')
+			buf_printf(out, "u%u", (unsigned)(user % 50000));
+		else if (mark[2] == 'T')
+			buf_printf(out, "%s", at);
+		else
+			buf_printf(out, "%u.%02u", (unsigned)(r % 500), (unsigned)(r % 100));
+		body = slice_skip(body, (size_t)(mark - body.ptr) + 3);
+	}
+	buf_append_slice(out, body);
+}
+
 static int write_one(struct writer *w, int64_t i)
 {
 	int64_t of = i;
 	bool is_page = mix((uint64_t)i) % 3 == 0;
+	struct slice type = is_page ? SLICE("page") : SLICE("track");
 	struct sender sender;
 	char message_id[80];
 	int rc;
@@ -156,11 +192,18 @@ static int write_one(struct writer *w, int64_t i)
 	buf_reset(&w->datum);
 	if (w->bad_every && i % w->bad_every == w->bad_every - 1)
 		buf_printf(&w->body, "{\"event\":\"half a body %lld", (long long)i);
-	else
+	else if (w->recorded_count == 0)
 		body_text(&w->body, i, message_id, is_page, &sender);
+	if (w->recorded_count) {
+		const struct recorded *r = &w->recorded[mix((uint64_t)i) % w->recorded_count];
+
+		type = r->type;
+		sender.agent = r->agent;
+		recorded_text(&w->body, i, message_id, r->body);
+	}
 	struct value fields[COLLECTED_COUNT] = {
 		[COLLECTED_MESSAGE_ID] = value_text(slice_from(message_id)),
-		[COLLECTED_TYPE] = value_text(is_page ? SLICE("page") : SLICE("track")),
+		[COLLECTED_TYPE] = value_text(type),
 		[COLLECTED_SOURCE] = value_text(SLICE("web")),
 		[COLLECTED_RECEIVED_AT] = value_num(BASE_US + i * 1000),
 		[COLLECTED_SENT_AT] = value_num(BASE_US + i * 1000 - 40000),
@@ -176,30 +219,52 @@ static int write_one(struct writer *w, int64_t i)
 	return rc < 0 ? rc : i % 500 == 499 ? bus_release(w->bus) : 0;
 }
 
-/* The user agents of uap-core's tests (lines user_agent_string: '..'), and the text they are in. */
-static char *read_agents(struct writer *w, const char *path)
+static char *read_file(const char *path)
 {
 	FILE *in = fopen(path, "r");
-	char *text = calloc(1, AGENT_BYTES), *at = text, *end;
+	char *text = calloc(1, FILE_BYTES);
 
-	w->agents = calloc(AGENT_COUNT, sizeof(*w->agents));
-	if (!in || !text || !w->agents || fread(text, 1, AGENT_BYTES - 1, in) == 0) {
+	if (!in || !text || fread(text, 1, FILE_BYTES - 1, in) == 0) {
 		fprintf(stderr, "tool_enrich: %s: cannot be read\n", path);
 		exit(66);
 	}
 	fclose(in);
-	while (w->agent_count < AGENT_COUNT && (at = strstr(at, "user_agent_string: '"))) {
-		struct slice agent = { at + 20, 0 };
-
-		end = strchr(at + 20, '\n');
-		if (!end || end - at < 30)
-			break;
-		agent.len = (size_t)(end - agent.ptr) - 1;
-		if (end[-1] == '\'' && strcspn(agent.ptr, "\"\\\t'") == agent.len)
-			w->agents[w->agent_count++] = agent;
-		at = end;
-	}
 	return text;
+}
+
+/* The user agents of uap-core's tests: lines user_agent_string: '..' */
+static void read_agents(struct writer *w, const char *at)
+{
+	w->agents = calloc(LINES_MAX, sizeof(*w->agents));
+	while (w->agents && w->agent_count < LINES_MAX &&
+	       (at = strstr(at, "user_agent_string: '"))) {
+		struct slice agent = { at + 20, strcspn(at + 20, "\n") };
+
+		at = agent.ptr + agent.len;
+		if (agent.len > 10 && at[-1] == '\'' &&
+		    strcspn(agent.ptr, "\"\\\t'") == --agent.len)
+			w->agents[w->agent_count++] = agent;
+	}
+}
+
+static struct slice next_field(const char **at, const char *end)
+{
+	struct slice field = { *at, strcspn(*at, end) };
+
+	*at += field.len + ((*at)[field.len] != '\0');
+	return field;
+}
+
+static void read_recorded(struct writer *w, const char *at)
+{
+	w->recorded = calloc(LINES_MAX, sizeof(*w->recorded));
+	while (w->recorded && *at && w->recorded_count < LINES_MAX) {
+		struct recorded *r = &w->recorded[w->recorded_count++];
+
+		r->type = next_field(&at, "\t");
+		r->agent = next_field(&at, "\t");
+		r->body = next_field(&at, "\n");
+	}
 }
 
 static int write_main(char **argv, int argc)
@@ -208,12 +273,16 @@ static int write_main(char **argv, int argc)
 			    .duplicate_every = strtoll(argv[3], NULL, 10),
 			    .bad_every = strtoll(argv[4], NULL, 10) };
 	int64_t first = argc > 5 ? strtoll(argv[5], NULL, 10) : 0;
-	char *agents = argc > 6 ? read_agents(&w, argv[6]) : NULL;
+	char *file = argc > 6 ? read_file(argv[6]) : NULL;
 	int64_t end = first + strtoll(argv[2], NULL, 10);
 	struct bus_conf conf = { .partitions = w.partitions };
 	struct err err = { "" };
 	int rc;
 
+	if (file && strstr(argv[6], ".tsv"))
+		read_recorded(&w, file);
+	else if (file)
+		read_agents(&w, file);
 	conf.schema = w.schema = record_schema("collected");
 	rc = bus_open(&w.bus, argv[0], BUS_WRITE, &conf, &err);
 	for (int64_t i = first; rc == 0 && i < end; i++)
@@ -224,8 +293,9 @@ static int write_main(char **argv, int argc)
 		fprintf(stderr, "tool_enrich: %s: %s %s\n", argv[0], strerror(-rc), err.text);
 	bus_close(w.bus);
 	schema_close(w.schema);
+	free(w.recorded);
 	free(w.agents);
-	free(agents);
+	free(file);
 	buf_close(&w.body);
 	buf_close(&w.datum);
 	return rc < 0;
@@ -336,7 +406,7 @@ int main(int argc, char **argv)
 	if (argc > 2 && strcmp(argv[1], "time") == 0)
 		return time_main(argv + 2);
 	fprintf(stderr, "usage: tool_enrich write URL PARTITIONS COUNT DUPLICATE_EVERY BAD_EVERY "
-		"[FIRST [AGENTS]]\n       tool_enrich dump|scan enriched|bad|collected URL\n"
+		"[FIRST [FILE]]\n       tool_enrich dump|scan enriched|bad|collected URL\n"
 		"       tool_enrich time COMMAND..\n");
 	return 64;
 }
