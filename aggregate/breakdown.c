@@ -392,3 +392,36 @@ size_t breakdown_look_up(struct breakdown_look *look, uint32_t leader,
 	}
 	return count;
 }
+
+bool breakdown_is_single(const struct breakdown *breakdown)
+{
+	for (size_t i = 0; i < breakdown->count; i++)
+		if (scan_prop_has_lists(breakdown->parts[i].prop))
+			return false;
+	return true;
+}
+
+bool breakdown_has_profile(const struct breakdown *breakdown)
+{
+	for (size_t i = 0; i < breakdown->count; i++)
+		if (scan_prop_is_of_profile(breakdown->parts[i].prop))
+			return true;
+	return false;
+}
+
+void breakdown_look_rows(struct breakdown_look *look, const struct scan_block *block,
+			 const uint16_t *places, uint32_t count, uint64_t *keys)
+{
+	uint32_t numbers[SCAN_BLOCK_ROWS];
+
+	memset(keys, 0, count * sizeof(*keys));
+	for (size_t p = 0; p < look->breakdown->count; p++) {
+		const struct part *part = &look->breakdown->parts[p];
+
+		scan_look_rows(look->looks[p], block, places, count, numbers);
+		for (uint32_t i = 0; i < count && part->groups; i++)
+			numbers[i] = part->groups[numbers[i]];
+		for (uint32_t i = 0; i < count; i++)
+			keys[i] += numbers[i] * part->stride;
+	}
+}

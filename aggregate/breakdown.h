@@ -50,5 +50,11 @@ MUST_CHECK int breakdown_settle(struct breakdown *breakdown);
 /* The event's keys: one, unless a property is a list. *keys lives until the next call. */
 size_t breakdown_look_up(struct breakdown_look *look, uint32_t leader,
 			 const struct scan_event *event, const uint64_t **keys);
+/* Has every event one key? Then those of rows of a block can be had at once. */
+bool breakdown_is_single(const struct breakdown *breakdown);
+/* Does it ask who did it? */
+bool breakdown_has_profile(const struct breakdown *breakdown);
+void breakdown_look_rows(struct breakdown_look *look, const struct scan_block *block,
+			 const uint16_t *places, uint32_t count, uint64_t *keys);
 
 #endif

@@ -71,19 +71,11 @@ int trend_charge(const struct trend *trend, size_t bytes)
 	return world->memory_max && charged + bytes > world->memory_max ? -ENOSPC : 0;
 }
 
-int trend_scan(struct trend *trend, const struct trend_range *range, bool in_pieces,
-	       const struct scan_ops *ops, void *ctx)
+/* A selector per measure; true: sessions are counted. */
+static bool set_selectors(const struct trend *trend, const struct trend_range *range,
+			  struct scan_selector *selectors)
 {
-	struct measure_world *world = trend->world;
-	struct scan_selector selectors[TREND_MEASURES_MAX + 1] = { 0 };
-	struct scan_conf conf = {
-		.snapshot = world->snapshot, .selectors = selectors,
-		.selector_count = trend->measure_count, .in_pieces = in_pieces,
-		.threads = world->threads, .cancel = world->cancel,
-		.deadline_ms = world->deadline_ms, .memory_max = world->memory_max,
-	};
 	bool has_sessions = false;
-	int rc;
 
 	for (size_t i = 0; i < trend->measure_count; i++) {
 		const struct trend_measure *measure = &trend->measures[i];
@@ -98,12 +90,67 @@ int trend_scan(struct trend *trend, const struct trend_range *range, bool in_pie
 		};
 		has_sessions |= measure->kind == TREND_SESSIONS;
 	}
+	return has_sessions;
+}
+
+static struct scan_conf scan_conf_of(const struct trend *trend,
+				     const struct scan_selector *selectors)
+{
+	const struct measure_world *world = trend->world;
+
+	return (struct scan_conf){
+		.snapshot = world->snapshot, .selectors = selectors,
+		.selector_count = trend->measure_count,
+		.threads = world->threads, .cancel = world->cancel,
+		.deadline_ms = world->deadline_ms, .memory_max = world->memory_max,
+	};
+}
+
+int trend_scan(struct trend *trend, const struct trend_range *range, bool in_pieces,
+	       const struct scan_ops *ops, void *ctx)
+{
+	struct scan_selector selectors[TREND_MEASURES_MAX + 1] = { 0 };
+	struct scan_conf conf = scan_conf_of(trend, selectors);
+	bool has_sessions = set_selectors(trend, range, selectors);
+	int rc;
+
+	conf.in_pieces = in_pieces;
 	/* What a person does next to the events that are counted holds a session together. */
 	if (has_sessions && !in_pieces)
 		selectors[conf.selector_count++] = (struct scan_selector){
 			.from_us = range->scan_from_us, .to_us = range->to_us };
 	rc = scan_run(&conf, ops, ctx);
-	world->scanned += conf.scanned;
+	trend->world->scanned += conf.scanned;
+	return rc;
+}
+
+/* Does any condition, breakdown or property ask who did it? */
+static bool has_profile(const struct trend *trend)
+{
+	bool has = (trend->where && predicate_has_profile(trend->where)) ||
+		   (trend->breakdown && breakdown_has_profile(trend->breakdown));
+
+	for (size_t i = 0; i < trend->measure_count; i++) {
+		const struct trend_measure *measure = &trend->measures[i];
+
+		has |= (measure->where && predicate_has_profile(measure->where)) ||
+		       (measure->prop && scan_prop_is_of_profile(measure->prop));
+	}
+	return has;
+}
+
+int trend_scan_blocks(struct trend *trend, const struct trend_range *range, uint32_t chunk,
+		      const struct scan_block_ops *ops, void *ctx)
+{
+	struct scan_selector selectors[TREND_MEASURES_MAX] = { 0 };
+	struct scan_conf conf = scan_conf_of(trend, selectors);
+	int rc;
+
+	(void)set_selectors(trend, range, selectors);
+	conf.chunk = chunk;
+	conf.without_leaders = chunk == 0 && !has_profile(trend);
+	rc = scan_run_blocks(&conf, ops, ctx);
+	trend->world->scanned += conf.scanned;
 	return rc;
 }
 

@@ -516,3 +516,75 @@ bool predicate_row(struct predicate_cursor *cursor, uint32_t row, uint32_t leade
 	}
 	return test_row(cursor, predicate->root, row, leader);
 }
+
+/* One leaf over many rows; the width of the codes is a constant in each copy. */
+static inline __attribute__((always_inline)) uint32_t
+leaf_rows_of(const struct predicate_bound *bound, const struct node *node, uint8_t width,
+	     const uint32_t *rows, uint16_t *places, uint32_t count)
+{
+	const struct place *place = &bound->places[node->leaf];
+	const void *codes = place->column->codes;
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < count; i++) {
+		uint16_t at = places[i];
+		uint32_t code = column_load(codes, width, rows[at]);
+		unsigned char yes = atomic_load_explicit(&place->yes[code], memory_order_relaxed);
+
+		if (__builtin_expect(!yes, 0))
+			yes = decide(bound, node, code) ? 2 : 1;
+		places[kept] = at;
+		kept += yes == 2;
+	}
+	return kept;
+}
+
+static uint32_t leaf_rows(struct predicate_cursor *cursor, const struct node *node,
+			  const uint32_t *rows, uint16_t *places, uint32_t count)
+{
+	const struct predicate_bound *bound = cursor->bound;
+	const struct column *column = bound->places[node->leaf].column;
+	uint32_t kept = 0;
+
+	if (column && !column->is_sparse && column->width == 1)
+		return leaf_rows_of(bound, node, 1, rows, places, count);
+	if (column && !column->is_sparse && column->width == 2)
+		return leaf_rows_of(bound, node, 2, rows, places, count);
+	if (column && !column->is_sparse)
+		return leaf_rows_of(bound, node, 4, rows, places, count);
+	for (uint32_t i = 0; i < count; i++) {
+		uint16_t at = places[i];
+
+		places[kept] = at;
+		kept += test_event(cursor, node, rows[at]);
+	}
+	return kept;
+}
+
+static uint32_t node_rows(struct predicate_cursor *cursor, int index, const uint32_t *rows,
+			  const uint32_t *leaders, uint16_t *places, uint32_t count)
+{
+	const struct node *nodes = cursor->bound->predicate->nodes, *node = &nodes[index];
+	uint32_t kept = 0;
+
+	if (node->kind == NODE_EVENT)
+		return leaf_rows(cursor, node, rows, places, count);
+	if (node->kind == NODE_AND) {
+		for (int at = node->child; at >= 0 && count; at = nodes[at].next)
+			count = node_rows(cursor, at, rows, leaders, places, count);
+		return count;
+	}
+	for (uint32_t i = 0; i < count; i++) {
+		uint16_t at = places[i];
+
+		places[kept] = at;
+		kept += test_row(cursor, index, rows[at], leaders[at]);
+	}
+	return kept;
+}
+
+uint32_t predicate_rows(struct predicate_cursor *cursor, const uint32_t *rows,
+			const uint32_t *leaders, uint16_t *places, uint32_t count)
+{
+	return node_rows(cursor, cursor->bound->predicate->root, rows, leaders, places, count);
+}

@@ -60,5 +60,8 @@ MUST_CHECK int predicate_cursor_open(struct predicate_cursor **cursorp,
 				     struct predicate_bound *bound);
 void predicate_cursor_close(struct predicate_cursor *cursor);
 bool predicate_row(struct predicate_cursor *cursor, uint32_t row, uint32_t leader);
+/* Of places into rows and leaders those that it is true for, in their order; how many are left. */
+uint32_t predicate_rows(struct predicate_cursor *cursor, const uint32_t *rows,
+			const uint32_t *leaders, uint16_t *places, uint32_t count);
 
 #endif

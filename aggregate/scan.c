@@ -1,66 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "aggregate/scan.h"
+#include "aggregate/scan_own.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "lib/thread.h"
 #include "lib/when.h"
 
-#define CHUNK        1024               /* actors that a thread takes at a time */
 #define THREADS_MAX  64
 #define PIECE_EVENTS 8192               /* of a person, with in_pieces */
-
-/* A selector's conditions on one file. */
-struct checks {
-	struct predicate_bound *where, *also;   /* owned; NULL: none */
-	bool has_time;                  /* its range does not cover the file */
-};
-
-/* What the selectors mean for one file; for all threads. */
-struct plan {
-	const struct column_file *file;
-	uint64_t *bits;                 /* by event code; owned; NULL: nothing can match */
-	uint64_t checked;               /* selectors whose rows need a closer look */
-	int64_t from_us, to_us;         /* no selector wants a time outside */
-	bool covers_time;               /* all of the file is inside */
-	struct checks *checks;          /* [selector_count], owned */
-};
-
-struct scan {
-	struct scan_conf *conf;
-	struct plan *plans;             /* [file_count], owned */
-	const uint32_t *leaders, *ring;
-	uint32_t actors;                /* 0 .. actors - 1 */
-	const struct scan_ops *ops;
-	void *ctx;
-	atomic_uint next;               /* the first actor of the next chunk */
-	atomic_int rc;                  /* the first failure */
-	pthread_mutex_t fold;
-	struct walker *one;             /* scan_one's, owned */
-};
-
-struct cursor_pair {
-	struct predicate_cursor *where, *also;
-};
-
-/* One thread at work. */
-struct walker {
-	struct scan *scan;
-	int thread;
-	void *state;
-	uint32_t *at;                   /* [file_count]: place in file->actor, for rising leaders */
-	struct cursor_pair *cursors;    /* [file_count * selector_count] */
-	struct scan_event *events, *spare;      /* [room] */
-	size_t count, room;
-	size_t *runs;                   /* ends of sorted runs in events; [run_room] */
-	size_t run_count, run_room;
-	uint64_t scanned;
-	struct buf scratch;
-	bool is_decided, is_in;         /* who, of the person in hand */
-};
 
 /* Selectors become tables */
 
@@ -78,16 +27,20 @@ bool scan_is_behavioural(struct slice name)
 static bool set_bits(struct plan *plan, const struct scan_selector *selector, uint64_t bit)
 {
 	const struct column *event = plan->file->event;
-	bool any = false;
+	bool any = false, all = true;
 
 	for (uint32_t code = 1; selector->event_count == 0 && code <= event->values; code++) {
 		struct prop name = column_value(event, code);
 
-		if (name.kind != PROP_TEXT || !is_behavioural(name.text))
+		if (name.kind != PROP_TEXT || !is_behavioural(name.text)) {
+			all = false;
 			continue;
+		}
 		plan->bits[code] |= bit;
 		any = true;
 	}
+	if (any && all && event->set == plan->file->rows)
+		plan->of_all |= bit;
 	for (size_t i = 0; i < selector->event_count; i++) {
 		struct prop name = { .kind = PROP_TEXT, .text = selector->events[i] };
 		uint32_t code = column_code_of(event, &name);
@@ -271,6 +224,8 @@ static void walker_close(struct walker *walker)
 	free(walker->events);
 	free(walker->spare);
 	free(walker->runs);
+	free(walker->block);
+	free(walker->ties);
 	buf_close(&walker->scratch);
 	free(walker);
 }
@@ -403,7 +358,7 @@ static int take_run(struct walker *walker, size_t file, uint32_t place, uint32_t
 }
 
 /* The first place in file->actor that is not below actor: first guessed, then galloped to. */
-static uint32_t find_actor(const struct column_file *file, uint32_t actor)
+uint32_t scan_find_actor(const struct column_file *file, uint32_t actor)
 {
 	uint32_t low = 0, high = file->actors, step = 16, guess;
 
@@ -541,7 +496,7 @@ static int gather_ring(struct walker *walker, uint32_t leader)
 
 			if (!scan->plans[i].bits)
 				continue;
-			place = find_actor(file, actor);
+			place = scan_find_actor(file, actor);
 			if (place < file->actors && file->actor[place] == actor)
 				rc = take_run(walker, i, place, leader);
 		}
@@ -590,7 +545,8 @@ static int walk_chunk(struct walker *walker, uint32_t from, uint32_t to)
 	int rc = 0;
 
 	for (size_t i = 0; i < conf->snapshot->file_count; i++)
-		walker->at[i] = scan->plans[i].bits ? find_actor(scan->plans[i].file, from) : 0;
+		walker->at[i] = scan->plans[i].bits ? scan_find_actor(scan->plans[i].file, from)
+						    : 0;
 	for (uint32_t leader = from; leader < to && rc == 0; leader++) {
 		if (leader != PERSON_NOBODY && scan->leaders[leader] != leader)
 			continue;
@@ -602,7 +558,7 @@ static int walk_chunk(struct walker *walker, uint32_t from, uint32_t to)
 	return rc;
 }
 
-static int must_stop(const struct scan_conf *conf)
+int scan_must_stop(const struct scan_conf *conf)
 {
 	if (conf->cancel && atomic_load_explicit(conf->cancel, memory_order_relaxed))
 		return -ECANCELED;
@@ -617,14 +573,14 @@ static int walk(struct walker *walker)
 	int rc = 0;
 
 	while (rc == 0) {
-		uint32_t from = atomic_fetch_add(&scan->next, CHUNK);
+		uint32_t from = atomic_fetch_add(&scan->next, SCAN_CHUNK);
 
 		if (from >= scan->actors || atomic_load(&scan->rc))
 			break;
-		rc = must_stop(scan->conf);
+		rc = scan_must_stop(scan->conf);
 		if (rc == 0)
-			rc = walk_chunk(walker, from, scan->actors - from > CHUNK ? from + CHUNK
-									      : scan->actors);
+			rc = walk_chunk(walker, from, scan->actors - from > SCAN_CHUNK
+						      ? from + SCAN_CHUNK : scan->actors);
 	}
 	return rc;
 }
@@ -633,13 +589,16 @@ static void *run_walker(void *ctx)
 {
 	struct walker *walker = ctx;
 	struct scan *scan = walker->scan;
+	const struct scan_block_ops *blocks = scan->block_ops;
 	int rc, zero = 0, fold;
 
-	rc = scan->ops->begin(scan->ctx, walker->thread, &walker->state);
+	rc = blocks ? blocks->begin(scan->ctx, walker->thread, &walker->state)
+		    : scan->ops->begin(scan->ctx, walker->thread, &walker->state);
 	if (rc == 0) {
-		rc = walk(walker);
+		rc = blocks ? scan_walk_blocks(walker) : walk(walker);
 		pthread_mutex_lock(&scan->fold);
-		fold = scan->ops->fold(scan->ctx, walker->state);
+		fold = blocks ? blocks->fold(scan->ctx, walker->state)
+			      : scan->ops->fold(scan->ctx, walker->state);
 		pthread_mutex_unlock(&scan->fold);
 		rc = rc ? rc : fold;
 	}
@@ -652,7 +611,7 @@ static void *run_walker(void *ctx)
 static int threads_of(const struct scan *scan)
 {
 	long cores = scan->conf->threads ? scan->conf->threads : sysconf(_SC_NPROCESSORS_ONLN);
-	uint32_t chunks = (scan->actors + CHUNK - 1) / CHUNK;
+	uint32_t chunks = (scan->actors + scan->chunk - 1) / scan->chunk;
 
 	if (cores < 1 || scan->conf->snapshot->rows < 20000)
 		cores = 1;
@@ -661,7 +620,8 @@ static int threads_of(const struct scan *scan)
 	return chunks && (long)chunks < cores ? (int)chunks : (int)cores;
 }
 
-int scan_run(struct scan_conf *conf, const struct scan_ops *ops, void *ctx)
+static int run(struct scan_conf *conf, const struct scan_ops *ops,
+	       const struct scan_block_ops *block_ops, void *ctx)
 {
 	struct walker *walkers[THREADS_MAX] = { NULL };
 	pthread_t threads[THREADS_MAX];
@@ -672,7 +632,9 @@ int scan_run(struct scan_conf *conf, const struct scan_ops *ops, void *ctx)
 	if (rc < 0)
 		return rc;
 	scan->ops = ops;
+	scan->block_ops = block_ops;
 	scan->ctx = ctx;
+	scan->chunk = conf->chunk && conf->chunk < SCAN_CHUNK ? conf->chunk : SCAN_CHUNK;
 	count = threads_of(scan);
 	for (int i = 0; i < count && rc == 0; i++)
 		rc = walker_open(&walkers[i], scan, i);
@@ -692,6 +654,16 @@ int scan_run(struct scan_conf *conf, const struct scan_ops *ops, void *ctx)
 	return rc;
 }
 
+int scan_run(struct scan_conf *conf, const struct scan_ops *ops, void *ctx)
+{
+	return run(conf, ops, NULL, ctx);
+}
+
+int scan_run_blocks(struct scan_conf *conf, const struct scan_block_ops *ops, void *ctx)
+{
+	return run(conf, NULL, ops, ctx);
+}
+
 int scan_one(struct scan *scan, uint32_t leader, struct scan_person *person)
 {
 	int rc = scan->one ? 0 : walker_open(&scan->one, scan, 0);
@@ -699,7 +671,7 @@ int scan_one(struct scan *scan, uint32_t leader, struct scan_person *person)
 	*person = (struct scan_person){ .leader = leader };
 	for (size_t i = 0; i < scan->conf->snapshot->file_count && rc == 0; i++)
 		if (scan->plans[i].bits)
-			scan->one->at[i] = find_actor(scan->plans[i].file, leader);
+			scan->one->at[i] = scan_find_actor(scan->plans[i].file, leader);
 	if (rc == 0)
 		rc = take_person(scan->one, leader);
 	if (rc == 0 && is_wanted(scan->one, leader)) {

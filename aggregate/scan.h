@@ -60,6 +60,9 @@ struct scan_conf {
 	bool with_everyone;             /* take() also persons without a match, count 0 */
 	bool in_pieces;                 /* a person may come in several calls in a row, events in no
 	                                   order: cheaper, where order means nothing */
+	bool without_leaders;           /* of scan_run_blocks: nothing asks whose rows they are; all
+	                                   come as they lie in the files, leaders being 0 */
+	uint32_t chunk;                 /* of scan_run_blocks: at most SCAN_CHUNK; 0: that */
 	int threads;                    /* 0: one per core */
 	const atomic_bool *cancel;      /* the client went away; may be NULL */
 	int64_t deadline_ms;            /* monotonic; 0: none */
@@ -70,6 +73,34 @@ struct scan_conf {
 
 /* 0, -ECANCELED, -ETIME (deadline), -ENOSPC (memory), -ENOMEM, or what an op returned. */
 MUST_CHECK int scan_run(struct scan_conf *conf, const struct scan_ops *ops, void *ctx);
+
+/* Rows instead of persons, for what needs neither their order nor a person's in one piece: a block
+ * is rows of one file, each with the leader of its person. Persons of a chunk (at most conf->chunk
+ * of them, from `from` on) come in blocks that follow each other, between two calls of turn: a
+ * count of persons is a bit per person of the chunk and cell. */
+#define SCAN_CHUNK      1024
+#define SCAN_BLOCK_ROWS 2048
+
+struct scan_block {
+	struct walker *walker;
+	uint32_t file, count;
+	uint32_t from;                  /* leaders are from .. from + chunk - 1 */
+	/* Room behind them, so that short runs are copied whole. */
+	uint32_t rows[SCAN_BLOCK_ROWS + 4], leaders[SCAN_BLOCK_ROWS + 4];
+};
+
+struct scan_block_ops {
+	int (*begin)(void *ctx, int thread, void **statep);
+	void (*turn)(void *state);                      /* other persons from here on */
+	int (*take)(void *state, const struct scan_block *block);
+	int (*fold)(void *ctx, void *state);
+};
+
+/* As scan_run; `who` and with_everyone are not for it. */
+MUST_CHECK int scan_run_blocks(struct scan_conf *conf, const struct scan_block_ops *ops, void *ctx);
+/* The places in the block of the rows that selector i matches, rising. */
+uint32_t scan_block_select(const struct scan_block *block, size_t i,
+			   uint16_t places[SCAN_BLOCK_ROWS]);
 
 /* For one person after the other, on one thread, without ops: what saved queries need. Opening
  * costs a look at each file's event names; *person lives until the next call. */
@@ -107,6 +138,11 @@ struct scan_look;
 MUST_CHECK int scan_look_open(struct scan_look **lookp, const struct scan_prop *prop);
 void scan_look_close(struct scan_look *look);
 uint32_t scan_look(struct scan_look *look, uint32_t leader, const struct scan_event *event);
+/* The same for rows of a block at once. */
+void scan_look_rows(struct scan_look *look, const struct scan_block *block,
+		    const uint16_t *places, uint32_t count, uint32_t *numbers);
+bool scan_prop_has_lists(const struct scan_prop *prop);
+bool scan_prop_is_of_profile(const struct scan_prop *prop);
 /* The number of a code of a file's own column, for who walks columns himself. */
 uint32_t scan_look_code(const struct scan_look *look, size_t file, uint32_t code);
 

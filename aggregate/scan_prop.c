@@ -25,7 +25,7 @@ struct scan_prop {
 	uint32_t **elements;            /* [count], of lists: count, numbers..; NULL: itself */
 	uint32_t *itself;               /* [count]: i at i, for values that are no list */
 	struct arena arena;             /* texts that were made, elements */
-	bool is_known;
+	bool is_known, has_lists;
 	enum scan_cast cast;
 };
 
@@ -216,8 +216,10 @@ static int read_elements(struct scan_prop *prop)
 	if (!prop->elements)
 		return -ENOMEM;
 	for (uint32_t i = 1; i < count && rc == 0; i++)
-		if (prop->values[i].kind == PROP_LIST)
+		if (prop->values[i].kind == PROP_LIST) {
+			prop->has_lists = true;
 			rc = add_elements(prop, i);
+		}
 	if (rc < 0)
 		return rc;
 	if (prop->count > count) {
@@ -343,6 +345,46 @@ uint32_t scan_look(struct scan_look *look, uint32_t leader, const struct scan_ev
 	if (!column)
 		return 0;
 	return prop->numbers[event->file][column_code(column, event->row, &look->at[event->file])];
+}
+
+bool scan_prop_has_lists(const struct scan_prop *prop)
+{
+	return prop->has_lists;
+}
+
+bool scan_prop_is_of_profile(const struct scan_prop *prop)
+{
+	return prop->by_leader;
+}
+
+void scan_look_rows(struct scan_look *look, const struct scan_block *block,
+		    const uint16_t *places, uint32_t count, uint32_t *numbers)
+{
+	const struct scan_prop *prop = look->prop;
+	const struct column *column = prop->columns[block->file];
+	const uint32_t *of_code = prop->numbers[block->file];
+
+	if (prop->by_leader) {
+		for (uint32_t i = 0; i < count; i++) {
+			uint32_t leader = block->leaders[places[i]];
+
+			numbers[i] = leader < prop->actors ? prop->by_leader[leader] : 0;
+		}
+	} else if (!column) {
+		memset(numbers, 0, count * sizeof(*numbers));
+	} else if (column->is_sparse) {
+		for (uint32_t i = 0; i < count; i++)
+			numbers[i] = of_code[column_code_sparse(column, block->rows[places[i]],
+								&look->at[block->file])];
+	} else if (column->width == 1) {
+		for (uint32_t i = 0; i < count; i++)
+			numbers[i] = of_code[column_load(column->codes, 1,
+							 block->rows[places[i]])];
+	} else {
+		for (uint32_t i = 0; i < count; i++)
+			numbers[i] = of_code[column_load(column->codes, column->width,
+							 block->rows[places[i]])];
+	}
 }
 
 uint32_t scan_look_code(const struct scan_look *look, size_t file, uint32_t code)

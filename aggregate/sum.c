@@ -2,7 +2,6 @@
 #include "aggregate/sum.h"
 
 #include <math.h>
-#include <string.h>
 
 #define LIMB_BITS  32
 #define LIMB_MASK  INT64_C(0xffffffff)
@@ -89,4 +88,53 @@ double sum_value(const struct sum *sum)
 	value = ldexp((double)(high | (low != 0)),
 		      (top - 1) * LIMB_BITS - shift + EXPONENT_0);
 	return sign * value;
+}
+
+/* Terms of 53 bits moved by up to SPAN bits leave 2^(127 - 53 - SPAN) of them room. */
+#define SPAN 40
+
+int32_t sum_fixed_exponent(const double *values, size_t count)
+{
+	int32_t least = SUM_NO_EXPONENT, most = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		uint64_t bits;
+		int32_t exponent;
+
+		if (isnan(values[i]) || values[i] == 0)
+			continue;
+		memcpy(&bits, &values[i], sizeof(bits));
+		exponent = (int32_t)(bits >> 52 & 0x7ff);
+		least = exponent < least ? exponent : least;
+		most = exponent > most ? exponent : most;
+	}
+	if (least == SUM_NO_EXPONENT)
+		return 1;
+	/* Not those below the normal ones, and none whose sums end above all limbs. */
+	return least < 1 || most - least > SPAN || most > 1900 ? SUM_NO_EXPONENT : least;
+}
+
+void sum_add_fixed(struct sum *sum, const struct sum_fixed *fixed, int32_t exponent)
+{
+	uint64_t words[2] = { fixed->low, (uint64_t)fixed->high };
+	int64_t sign = 1;
+	int at = (exponent - 1) / LIMB_BITS, shift = (exponent - 1) % LIMB_BITS;
+
+	if (fixed->low == 0 && fixed->high == 0)
+		return;
+	if (fixed->high < 0) {
+		sign = -1;
+		words[0] = ~words[0] + 1;
+		words[1] = ~words[1] + (words[0] == 0);
+	}
+	for (int i = 0; i < 4; i++) {
+		uint64_t word = words[i / 2] >> (i % 2 * LIMB_BITS) & (uint64_t)LIMB_MASK;
+
+		word <<= shift;
+		sum->limbs[at + i] += sign * (int64_t)(word & (uint64_t)LIMB_MASK);
+		sum->limbs[at + i + 1] += sign * (int64_t)(word >> LIMB_BITS);
+	}
+	sum->adds += 2;
+	if (sum->adds >= ADDS_MAX)
+		carry(sum);
 }

@@ -41,6 +41,7 @@ struct trend_measure {
 	struct predicate *where;        /* owned */
 	struct scan_prop *prop;         /* owned; NULL: the kind needs none */
 	double *numbers;                /* [scan_prop_count], NaN: no number; owned */
+	int32_t exponent;               /* of sum and avg: sum.h's sum_fixed */
 	int days;                       /* of dau, wau, mau: 1, 7, 30; else 0 */
 	double quantile;                /* of percentiles; < 0: none */
 };
@@ -111,6 +112,9 @@ MUST_CHECK int trend_choose(struct trend *trend, const struct trend_range *range
  * where sessions are counted. */
 MUST_CHECK int trend_scan(struct trend *trend, const struct trend_range *range, bool in_pieces,
 			  const struct scan_ops *ops, void *ctx);
+/* The same by rows: trend_block.c's and trend_rank.c's. chunk 0: persons are not counted. */
+MUST_CHECK int trend_scan_blocks(struct trend *trend, const struct trend_range *range,
+				 uint32_t chunk, const struct scan_block_ops *ops, void *ctx);
 /* Measures' state grows by bytes. */
 MUST_CHECK int trend_charge(const struct trend *trend, size_t bytes);
 

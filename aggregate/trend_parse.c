@@ -70,6 +70,7 @@ static int read_numbers(struct trend_measure *measure)
 
 		measure->numbers[i] = value.kind == PROP_NUMBER ? value.number : NAN;
 	}
+	measure->exponent = sum_fixed_exponent(measure->numbers, count);
 	return 0;
 }
 

@@ -21,8 +21,15 @@ struct ranking {
 	uint32_t room;
 };
 
+/* Bits "was this person of the chunk seen with this key": as trend_block.c's. */
+#define SEEN_BYTES  ((size_t)256 << 10)
+#define SEEN_PERSON ((size_t)4096)
+
 struct rank_state {
 	struct trend *trend;
+	uint64_t *seen;                 /* of blocks: [ranked][chunk][words]; owned */
+	size_t words;
+	uint32_t chunk;
 	struct breakdown_look *look;
 	struct scan_look *props[TREND_MEASURES_MAX];
 	struct ranking rankings[TREND_MEASURES_MAX];
@@ -79,6 +86,13 @@ static void add_extreme(const struct trend_measure *measure, struct rank *rank, 
 						   : fmax(rank->extreme, value);
 }
 
+static void add_value(const struct trend_measure *measure, struct rank *rank, double value)
+{
+	add_extreme(measure, rank, value);
+	value = fmax(fmin(value, 1e12), -1e12) * SUM_SCALE;
+	add128(rank, value < 0 ? -1 : 0, (uint64_t)(int64_t)value);
+}
+
 /* For formulas all measures have the segments of the first. */
 static size_t ranked_count(const struct trend *trend)
 {
@@ -90,6 +104,7 @@ static void drop_state(struct rank_state *state)
 	if (!state)
 		return;
 	breakdown_look_close(state->look);
+	free(state->seen);
 	for (size_t i = 0; i < state->trend->measure_count; i++) {
 		scan_look_close(state->props[i]);
 		ranking_reset(&state->rankings[i]);
@@ -169,11 +184,8 @@ static int rank_event(struct rank_state *state, size_t i, uint64_t key, uint32_t
 		rank->last = leader;
 		rank->users++;
 	}
-	if (isnan(value))
-		return 0;
-	add_extreme(&state->trend->measures[i], rank, value);
-	value = fmax(fmin(value, 1e12), -1e12) * SUM_SCALE;
-	add128(rank, value < 0 ? -1 : 0, (uint64_t)(int64_t)value);
+	if (!isnan(value))
+		add_value(&state->trend->measures[i], rank, value);
 	return 0;
 }
 
@@ -214,6 +226,136 @@ static int rank_take(void *ctx, const struct scan_person *person)
 		}
 	}
 	return 0;
+}
+
+/* By rows: keys of persons that were seen are bits. */
+
+static size_t words_of(const struct trend *trend)
+{
+	return ((size_t)breakdown_keys(trend->breakdown) + 63) / 64;
+}
+
+/* Is any measure ranked by its users? */
+static bool has_users(const struct trend *trend)
+{
+	for (size_t i = 0; i < ranked_count(trend); i++)
+		if (trend->measures[i].kind == TREND_UNIQUE || trend->measures[i].kind >= TREND_DAU)
+			return true;
+	return false;
+}
+
+static bool has_blocks(const struct trend *trend)
+{
+	return !has_users(trend) || breakdown_keys(trend->breakdown) <= SEEN_PERSON * 8;
+}
+
+static uint32_t chunk_of(const struct trend *trend)
+{
+	size_t chunk = has_users(trend) ? SEEN_BYTES / (words_of(trend) * 8) : 0;
+
+	return chunk < SCAN_CHUNK ? (uint32_t)chunk : SCAN_CHUNK;
+}
+
+static int block_begin(void *ctx, int thread, void **statep)
+{
+	struct rank_result *result = ctx;
+	struct rank_state *state;
+	size_t count;
+	int rc = make_state(result->trend, &state);
+
+	(void)thread;
+	if (rc < 0)
+		return rc;
+	state->words = words_of(state->trend);
+	state->chunk = chunk_of(state->trend);
+	count = ranked_count(state->trend) * state->chunk * state->words + 1;
+	rc = trend_charge(state->trend, count * sizeof(*state->seen));
+	if (rc == 0 && !(state->seen = calloc(count, sizeof(*state->seen))))
+		rc = -ENOMEM;
+	if (rc < 0)
+		drop_state(state);
+	else
+		*statep = state;
+	return rc;
+}
+
+static void block_turn(void *ctx)
+{
+	struct rank_state *state = ctx;
+
+	memset(state->seen, 0, ranked_count(state->trend) * state->chunk * state->words *
+			       sizeof(*state->seen));
+}
+
+/* As rank_event, but who was here is a bit. */
+static int rank_row(struct rank_state *state, const struct scan_block *block, uint16_t place,
+		    size_t m, uint64_t key, double value)
+{
+	uint32_t leader = block->leaders[place];
+	struct rank *rank;
+	uint64_t *seen;
+	int rc = ranking_at(state->trend, &state->rankings[m], key, &rank);
+
+	if (rc < 0)
+		return rc;
+	rank->events++;
+	if (leader != PERSON_NOBODY && state->chunk) {
+		seen = state->seen + (m * state->chunk + leader - block->from) * state->words;
+		rank->users += !(seen[key >> 6] >> (key & 63) & 1);
+		seen[key >> 6] |= UINT64_C(1) << (key & 63);
+	}
+	if (!isnan(value))
+		add_value(&state->trend->measures[m], rank, value);
+	return 0;
+}
+
+static int rank_keys(struct rank_state *state, const struct scan_block *block, uint16_t place,
+		     size_t m, double value)
+{
+	struct scan_event event = { .file = block->file, .row = block->rows[place] };
+	const uint64_t *keys;
+	size_t count = breakdown_look_up(state->look, block->leaders[place], &event, &keys);
+	int rc = 0;
+
+	for (size_t k = 0; k < count && rc == 0; k++)
+		rc = rank_row(state, block, place, m, keys[k], value);
+	return rc;
+}
+
+static int rank_block(struct rank_state *state, const struct scan_block *block, size_t m)
+{
+	const struct trend_measure *measure = &state->trend->measures[m];
+	uint16_t places[SCAN_BLOCK_ROWS];
+	uint32_t numbers[SCAN_BLOCK_ROWS];
+	uint64_t keys[SCAN_BLOCK_ROWS];
+	uint32_t count = scan_block_select(block, m, places);
+	bool is_single = breakdown_is_single(state->trend->breakdown);
+	int rc = 0;
+
+	if (measure->prop)
+		scan_look_rows(state->props[m], block, places, count, numbers);
+	if (is_single)
+		breakdown_look_rows(state->look, block, places, count, keys);
+	for (uint32_t i = 0; i < count && rc == 0; i++) {
+		double value = measure->prop ? measure->numbers[numbers[i]] : NAN;
+
+		if (measure->prop && (measure->kind == TREND_DISTINCT ? numbers[i] == 0
+								      : isnan(value)))
+			continue;
+		rc = is_single ? rank_row(state, block, places[i], m, keys[i], value)
+			       : rank_keys(state, block, places[i], m, value);
+	}
+	return rc;
+}
+
+static int block_take(void *ctx, const struct scan_block *block)
+{
+	struct rank_state *state = ctx;
+	int rc = 0;
+
+	for (size_t m = 0; m < ranked_count(state->trend) && rc == 0; m++)
+		rc = rank_block(state, block, m);
+	return rc;
 }
 
 static int rank_fold(void *ctx, void *one)
@@ -316,6 +458,8 @@ static int choose_all(struct trend *trend, size_t i)
 static int rank(struct trend *trend, const struct trend_range *range)
 {
 	static const struct scan_ops ops = { rank_begin, rank_take, rank_fold };
+	static const struct scan_block_ops block_ops = { block_begin, block_turn, block_take,
+							 rank_fold };
 	struct rank_result *result = calloc(1, sizeof(*result));
 	int rc = result ? 0 : -ENOMEM;
 
@@ -325,7 +469,9 @@ static int rank(struct trend *trend, const struct trend_range *range)
 	for (size_t i = 0; i < ranked_count(trend) && rc == 0; i++)
 		rc = keymap_init(&result->rankings[i].keys, breakdown_keys(trend->breakdown));
 	if (rc == 0)
-		rc = trend_scan(trend, range, true, &ops, result);
+		rc = has_blocks(trend)
+		     ? trend_scan_blocks(trend, range, chunk_of(trend), &block_ops, result)
+		     : trend_scan(trend, range, true, &ops, result);
 	for (size_t i = 0; i < ranked_count(trend); i++) {
 		if (rc == 0)
 			rc = choose(trend, i, &result->rankings[i]);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "aggregate/trend.h"
+#include "aggregate/trend_own.h"
 
 #include <errno.h>
 #include <math.h>
@@ -9,34 +9,6 @@
 /* Counts per (cell, value) are a plain array up to so many: 50,000 prices in 30 days took 5.4 s of
  * CPU for 10 M events through a hash table, 0.6 s so. */
 #define DIRECT_MAX (8u << 20)
-
-/* A measure's numbers per (segment, bucket); which ones there are depends on its kind. A row of
- * cells has one more than there are buckets: the whole range. */
-struct cells {
-	uint32_t segments;
-	size_t columns;
-	uint64_t *total;                /* events that count */
-	uint32_t *users, *last;         /* last: who was counted in this cell last */
-	struct sum *sums;
-	double *extremes;
-	struct keymap values;           /* (cell, value) -> index */
-	uint64_t *counts;               /* [value_room] */
-	uint32_t value_room;
-	uint32_t *direct;               /* instead of values and counts: [cells * numbers] */
-	size_t direct_count;
-	int32_t *days;                  /* [segments][day_count + 1]: changes of "was active" */
-	uint32_t *day_person;           /* [segments] */
-	int64_t *day_end;               /* [segments]: the last day that this person is active on */
-};
-
-struct run {
-	struct trend *trend;
-	const struct trend_range *range;
-	struct cells result[TREND_MEASURES_MAX];
-	uint32_t *grid;                 /* time >> shift -> a bucket at or before it; owned */
-	int shift;
-	bool in_order;
-};
 
 struct state {
 	struct run *run;
@@ -54,17 +26,13 @@ static bool has_users(enum trend_kind kind)
 	       (kind >= TREND_DAU && kind <= TREND_MAU);
 }
 
-static bool has_values(const struct trend_measure *measure)
-{
-	return measure->quantile >= 0 || measure->kind == TREND_DISTINCT;
-}
-
-static void cells_reset(struct cells *cells)
+void cells_reset(struct cells *cells)
 {
 	free(cells->total);
 	free(cells->users);
 	free(cells->last);
 	free(cells->sums);
+	free(cells->fixed);
 	free(cells->extremes);
 	free(cells->counts);
 	free(cells->direct);
@@ -86,7 +54,7 @@ static void *make(const struct run *run, size_t count, size_t size, int *rc)
 	return made;
 }
 
-static int cells_init(struct cells *cells, const struct run *run, size_t i)
+int cells_init(struct cells *cells, const struct run *run, size_t i)
 {
 	const struct trend_measure *measure = &run->trend->measures[i];
 	const struct trend_segments *segments = &run->trend->segments[i];
@@ -103,17 +71,21 @@ static int cells_init(struct cells *cells, const struct run *run, size_t i)
 		cells->users = make(run, count, sizeof(*cells->users), &rc);
 		cells->last = make(run, count, sizeof(*cells->last), &rc);
 	}
-	if (measure->kind == TREND_SUM || measure->kind == TREND_AVG)
+	if (measure->kind == TREND_SUM || measure->kind == TREND_AVG) {
 		cells->sums = make(run, count, sizeof(*cells->sums), &rc);
+		if (measure->exponent != SUM_NO_EXPONENT)
+			cells->fixed = make(run, count, sizeof(*cells->fixed), &rc);
+	}
 	if (measure->kind == TREND_MIN || measure->kind == TREND_MAX) {
 		cells->extremes = make(run, count, sizeof(*cells->extremes), &rc);
 		for (size_t j = 0; rc == 0 && j < count; j++)
 			cells->extremes[j] = NAN;
 	}
-	if (has_values(measure) && count * (uint64_t)scan_prop_count(measure->prop) <= DIRECT_MAX) {
+	if (trend_has_values(measure) &&
+	    count * (uint64_t)scan_prop_count(measure->prop) <= DIRECT_MAX) {
 		cells->direct_count = count * scan_prop_count(measure->prop);
 		cells->direct = make(run, cells->direct_count, sizeof(*cells->direct), &rc);
-	} else if (has_values(measure) && rc == 0)
+	} else if (trend_has_values(measure) && rc == 0)
 		rc = keymap_init(&cells->values, (uint64_t)count * scan_prop_count(measure->prop));
 	if (measure->days) {
 		cells->days = make(run, cells->segments * ((size_t)run->range->day_count + 1),
@@ -148,19 +120,9 @@ static int make_grid(struct run *run)
 	return 0;
 }
 
-static inline uint32_t bucket_of(const struct run *run, int64_t time_us)
-{
-	const int64_t *bounds = run->range->bounds;
-	uint32_t bucket = run->grid[(uint64_t)(time_us - bounds[0]) >> run->shift];
-
-	while (time_us >= bounds[bucket + 1])
-		bucket++;
-	return bucket;
-}
-
 /* Counting */
 
-static int count_value(const struct run *run, struct cells *cells, uint64_t key)
+int trend_count_value(const struct run *run, struct cells *cells, uint64_t key)
 {
 	uint32_t number;
 	int rc;
@@ -285,9 +247,10 @@ static int count_event(struct state *state, size_t m, uint32_t segment, uint32_t
 		cells->extremes[cell] = measure->kind == TREND_MIN
 					? fmin(cells->extremes[cell], value)
 					: fmax(cells->extremes[cell], value);
-	return has_values(measure)
-	       ? count_value(run, cells, (uint64_t)cell * scan_prop_count(measure->prop) + number)
-	       : 0;
+	if (!trend_has_values(measure))
+		return 0;
+	return trend_count_value(run, cells,
+				 (uint64_t)cell * scan_prop_count(measure->prop) + number);
 }
 
 static uint32_t segment_of(const struct state *state, size_t m, uint64_t key)
@@ -338,8 +301,8 @@ static int take_event(struct state *state, uint32_t leader, const struct scan_ev
 	const uint64_t *keys = &none;
 	size_t count = 1;
 	/* What wau and mau look back at has no bucket. */
-	uint32_t bucket = event->time_us >= run->range->bounds[0] ? bucket_of(run, event->time_us)
-								  : 0;
+	uint32_t bucket = event->time_us >= run->range->bounds[0]
+			  ? trend_bucket_of(run, event->time_us) : 0;
 
 	if (run->trend->breakdown)
 		count = breakdown_look_up(state->look, leader, event, &keys);
@@ -388,30 +351,6 @@ static int take(void *ctx, const struct scan_person *person)
 	return 0;
 }
 
-/* The commonest questions, without a breakdown or a property: total and unique. */
-static int take_plain(void *ctx, const struct scan_person *person)
-{
-	struct state *state = ctx;
-	const struct run *run = state->run;
-	struct cells *cells = &state->cells[0];
-	uint32_t leader = person->leader;
-
-	for (uint32_t i = 0; i < person->count; i++) {
-		uint32_t bucket = bucket_of(run, person->events[i].time_us);
-
-		cells->total[bucket]++;
-		if (cells->users && leader != PERSON_NOBODY)
-			count_user(run, cells, 0, bucket, leader);
-	}
-	return 0;
-}
-
-static bool is_plain(const struct trend *trend)
-{
-	return trend->measure_count == 1 && !trend->breakdown &&
-	       trend->measures[0].kind <= TREND_PER_USER;
-}
-
 static void drop_state(struct state *state)
 {
 	for (size_t i = 0; i < state->run->trend->measure_count; i++) {
@@ -446,7 +385,7 @@ static int begin(void *ctx, int thread, void **statep)
 	return rc;
 }
 
-static int fold_cells(struct run *run, size_t m, const struct cells *from)
+int fold_cells(struct run *run, size_t m, const struct cells *from)
 {
 	struct cells *to = &run->result[m];
 	bool is_min = run->trend->measures[m].kind == TREND_MIN;
@@ -468,7 +407,7 @@ static int fold_cells(struct run *run, size_t m, const struct cells *from)
 	for (size_t i = 0; i < to->direct_count; i++)
 		to->direct[i] += from->direct[i];
 	for (uint32_t i = 0; i < from->values.count && rc == 0; i++) {
-		rc = count_value(run, to, from->values.keys[i]);
+		rc = trend_count_value(run, to, from->values.keys[i]);
 		if (rc == 0)
 			to->counts[keymap_find(&to->values, from->values.keys[i])] +=
 				from->counts[i] - 1;
@@ -570,19 +509,104 @@ static struct value_count *list_values(const struct trend_measure *measure,
 				       const struct cells *cells, uint32_t *count)
 {
 	struct value_count *list;
-	uint32_t n = cells->values.count;
 
-	for (size_t i = 0; i < cells->direct_count; i++)
-		n += cells->direct[i] != 0;
-	list = calloc((size_t)n + 1, sizeof(*list));
+	list = calloc((size_t)cells->values.count + 1, sizeof(*list));
 	*count = 0;
-	for (size_t i = 0; list && i < cells->direct_count; i++)
-		if (cells->direct[i])
-			list[(*count)++] = value_of(measure, cells, i, cells->direct[i]);
 	for (uint32_t i = 0; list && i < cells->values.count; i++)
 		list[(*count)++] = value_of(measure, cells, cells->values.keys[i],
 					    cells->counts[i]);
 	return list;
+}
+
+/* The numbers that have a value, by it. NULL where memory ends. */
+struct numbered {
+	double value;
+	uint32_t number;
+};
+
+static int by_value(const void *left, const void *right)
+{
+	const struct numbered *a = left, *b = right;
+
+	return (a->value > b->value) - (a->value < b->value);
+}
+
+static struct numbered *sort_numbers(const struct trend_measure *measure, uint32_t *count)
+{
+	uint32_t numbers = scan_prop_count(measure->prop);
+	struct numbered *list = calloc((size_t)numbers + 1, sizeof(*list));
+
+	*count = 0;
+	for (uint32_t i = 0; list && i < numbers; i++)
+		if (!isnan(measure->numbers[i]))
+			list[(*count)++] = (struct numbered){ measure->numbers[i], i };
+	if (*count)
+		qsort(list, *count, sizeof(*list), by_value);
+	return list;
+}
+
+/* The same as quantile() over the counts of one cell, [number]. */
+static double quantile_of(const struct numbered *order, uint32_t numbers, const uint64_t *counts,
+			  double p)
+{
+	uint64_t n = 0, seen = 0;
+	double at, low = NAN, high = NAN;
+
+	for (uint32_t i = 0; i < numbers; i++)
+		n += counts[order[i].number];
+	if (n == 0)
+		return NAN;
+	at = (double)(n - 1) * p;
+	for (uint32_t i = 0; i < numbers && isnan(high); i++) {
+		seen += counts[order[i].number];
+		if (isnan(low) && (double)seen > floor(at))
+			low = order[i].value;
+		if ((double)seen > fmin(floor(at) + 1, (double)(n - 1)))
+			high = order[i].value;
+	}
+	return low + (high - low) * (at - floor(at));
+}
+
+static double of_counts(const struct trend_measure *measure, const struct numbered *order,
+			uint32_t numbers, const uint64_t *counts)
+{
+	double n = 0;
+
+	if (measure->kind != TREND_DISTINCT)
+		return quantile_of(order, numbers, counts, measure->quantile);
+	for (uint32_t i = 0; i < scan_prop_count(measure->prop); i++)
+		n += counts[i] != 0;
+	return n;
+}
+
+/* From a plain array of counts: values are sorted once, for all cells. */
+static int fill_from_direct(const struct run *run, size_t m, struct trend_values *out)
+{
+	const struct trend_measure *measure = &run->trend->measures[m];
+	const struct cells *cells = &run->result[m];
+	size_t numbers = scan_prop_count(measure->prop), buckets = (size_t)run->range->buckets;
+	uint32_t count;
+	struct numbered *order = sort_numbers(measure, &count);
+	uint64_t *counts = calloc(2 * numbers + 2, sizeof(*counts)), *all = counts + numbers;
+
+	for (uint32_t s = 0; order && counts && s < cells->segments; s++) {
+		memset(all, 0, numbers * sizeof(*all));
+		for (size_t b = 0; b < buckets; b++) {
+			const uint32_t *direct = cells->direct +
+						 (s * cells->columns + b) * numbers;
+
+			for (size_t i = 0; i < numbers; i++) {
+				counts[i] = direct[i];
+				all[i] += b >= (size_t)run->range->first ? direct[i] : 0;
+			}
+			out->values[s * buckets + b] = of_counts(measure, order, count, counts);
+		}
+		out->overall[s] = out->rank[s] > 0 || measure->kind == TREND_DISTINCT
+				  ? of_counts(measure, order, count, all) : out->overall[s];
+	}
+	free(order);
+	free(counts);
+	return order && counts ? 0 : -ENOMEM;
 }
 
 static int fill_from_values(const struct run *run, size_t m, struct trend_values *out)
@@ -725,7 +749,10 @@ static int fill(const struct run *run, size_t m, struct trend_values *out)
 		if (measure->kind == TREND_DISTINCT)
 			out->overall[i] = 0;
 	}
-	return has_values(measure) ? fill_from_values(run, m, out) : 0;
+	if (!trend_has_values(measure))
+		return 0;
+	return run->result[m].direct ? fill_from_direct(run, m, out)
+				     : fill_from_values(run, m, out);
 }
 
 /* The average of the last n values; null where all of them are. */
@@ -757,8 +784,7 @@ static int roll(const struct trend *trend, const struct trend_range *range,
 
 int trend_run(struct trend *trend, const struct trend_range *range, struct trend_values *values)
 {
-	static const struct scan_ops ops = { begin, take, fold }, plain = { begin, take_plain,
-									     fold };
+	static const struct scan_ops ops = { begin, take, fold };
 	struct run *run = calloc(1, sizeof(*run));
 	int rc = run ? 0 : -ENOMEM;
 	bool in_order = trend->is_cumulative;
@@ -775,8 +801,10 @@ int trend_run(struct trend *trend, const struct trend_range *range, struct trend
 		in_order |= trend->measures[i].days || trend->measures[i].kind == TREND_SESSIONS;
 		rc = cells_init(&run->result[i], run, i);
 	}
-	if (rc == 0)
-		rc = trend_scan(trend, range, !in_order, is_plain(trend) ? &plain : &ops, run);
+	if (rc == 0 && !in_order && trend_has_blocks(run))
+		rc = trend_run_blocks(run);
+	else if (rc == 0)
+		rc = trend_scan(trend, range, !in_order, &ops, run);
 	for (size_t i = 0; i < trend->measure_count && rc == 0; i++) {
 		rc = fill(run, i, &values[i]);
 		if (rc == 0 && trend->rolling)
