@@ -13,6 +13,7 @@
 
 #include "lib/json.h"
 #include "lib/yaml.h"
+#include "millrace/letters.h"
 
 #define FILE_MAX ((size_t)64 << 10)
 
@@ -25,16 +26,22 @@ static const struct opt opts[] = {
 	{ "secret", OPT_TEXT, AT(secret), NULL, 0, 0, "KEY",
 	  "add: read this setting from stdin and keep it in a file of its own" },
 	{ "data", OPT_TEXT, AT(data), NULL, 0, 0, "DIR", "data directory of the `up`" },
-	{ "json", OPT_FLAG, AT(is_json), "no", 0, 0, NULL, "list as JSON lines" },
+	{ "json", OPT_FLAG, AT(is_json), "no", 0, 0, NULL, "list as JSON lines; letters as JSON" },
+	{ "topics", OPT_TEXT, AT(bus), NULL, 0, 0, "PREFIX",
+	  "letters: where the topics are [from the settings]" },
+	{ "kafka", OPT_LIST, AT(kafka), NULL, 0, 0, "NAME=VALUE",
+	  "letters: a librdkafka property" },
+	{ "limit", OPT_COUNT, AT(limit), "200", 1, 10000, "N", "letters: the latest ones, at most" },
 	{ .name = NULL },
 };
 
 const struct opt_program destination_program = {
 	.name = "destination",
-	.summary = "where events go: list, add, enable, disable, test, remove",
+	.summary = "where events go: list, add, enable, disable, test, remove, letters",
 	.usage = "  millrace destination list [--json]\n"
 		 "  millrace destination add NAME --type TYPE --set KEY=VALUE..\n"
-		 "  millrace destination enable|disable|test|remove NAME",
+		 "  millrace destination enable|disable|test|remove NAME\n"
+		 "  millrace destination letters NAME [--json]      what it did not take",
 	.opts = opts,
 };
 
@@ -301,6 +308,10 @@ int destination_run(const struct destination_conf *conf, const struct settings *
 		return switch_to(dir, name, verb[0] == 'e', err);
 	if (strcmp(verb, "remove") == 0)
 		return remove_it(dir, name, err);
+	if (strcmp(verb, "letters") == 0)
+		return letters_print(&(struct letters_conf){ conf->bus, &conf->kafka, conf->limit,
+							     conf->is_json },
+				     settings, name, out, err);
 	return err_set(err, -EINVAL, "destination wants one of: list, add, enable, disable, test, "
-		       "remove");
+		       "remove, letters");
 }

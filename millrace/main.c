@@ -384,8 +384,7 @@ static int help(void)
 	struct buf out = { 0 };
 
 	buf_append_text(&out, "millrace - an analytics event pipeline\n\nUsage:\n"
-			"  millrace up|down|query|demo|destination|audit|trace|fetch-geo ..   "
-			"see below\n"
+			"  millrace up|down|query|demo|destination|audit|trace|fetch-geo .. (below)\n"
 			"  millrace collect|enrich|aggregate|sink|report .. that program\n");
 	for (size_t i = 0; i < COMMANDS; i++) {
 		if (!commands[i].program)
@@ -412,7 +411,7 @@ int main(int argc, char **argv)
 		if (strcmp(commands[i].name, name) == 0)
 			return commands[i].run(argc - 1, argv + 1);
 	log_words(&own_log, LOG_LEVEL_ERROR, "usage", "%s%.40s%swants one of: up, down, query, "
-		  "demo, destination, audit, trace, collect, enrich, aggregate, sink "
+		  "demo, destination, audit, trace, collect, enrich, aggregate, sink, report "
 		  "(see millrace --help)",
 		  name[0] ? "'" : "", name,
 		  name[0] ? "' is no command; millrace " : "millrace ");

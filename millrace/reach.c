@@ -201,14 +201,13 @@ static void read_started(struct reach *reach)
 		fclose(file);
 }
 
-static int read_position(struct reach *reach)
+static int read_position(struct reach *reach, const char *file)
 {
 	char path[PATH_MAX + 300], *bytes = NULL, *best = NULL, *text;
 	uint64_t best_seq = 0, seq;
 	int fd, rc = 0;
 
-	read_started(reach);
-	snprintf(path, sizeof(path), "%s/position", reach->dir);
+	snprintf(path, sizeof(path), "%s/%s", reach->dir, file);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return 0;
@@ -270,7 +269,20 @@ static int read_one(struct reach *reach, const char *dir, const char *data, cons
 	else
 		snprintf(reach->dir, sizeof(reach->dir), "%.2000s/%.1000s", dir, text ? text : "");
 	yaml_close(yaml);
-	return reach->is_file ? read_files(reach) : read_position(reach);
+	if (reach->is_file)
+		return read_files(reach);
+	read_started(reach);
+	return read_position(reach, "position");
+}
+
+int reach_read_replay(struct reach *reach, const char *data, const char *name)
+{
+	*reach = (struct reach){ .is_on = true };
+	snprintf(reach->name, sizeof(reach->name), "%s", name);
+	snprintf(reach->dir, sizeof(reach->dir), "%.3000s/sinks/%s", data, reach->name);
+	for (int p = 0; p < BUS_PARTITIONS_MAX; p++)
+		reach->begin[p] = -1;
+	return read_position(reach, "replay-bad");
 }
 
 static int is_destination(const struct dirent *entry)

@@ -49,6 +49,10 @@ MUST_CHECK int reach_read(struct reach_list *list, const char *dir, const char *
 			  struct err *err);
 void reach_close(struct reach_list *list);
 
+/* What a replay of a destination has settled of `bad` (sink --from bad --to NAME). -ENOMEM. The
+ * caller frees reach->ranges. */
+MUST_CHECK int reach_read_replay(struct reach *reach, const char *data, const char *name);
+
 /* The range that has that offset, or NULL. hint (start with 0) makes rising offsets cheap. */
 struct reach_range *reach_find(const struct reach *reach, int32_t partition, int64_t offset,
 			       size_t *hint);

@@ -21,8 +21,8 @@
 struct found {
 	int32_t partition, src_partition;
 	int64_t offset, src_offset, at_us;
-	/* collected: source, type, door; enriched: event, person, source; bad: stage, reason,
-	 * words */
+	/* collected: source, type, door. enriched: event, person, source. bad: stage,
+	   reason, words */
 	char *texts[3];                 /* owned */
 	char *destination;              /* owned; of a dead letter */
 	int64_t attempts;

@@ -48,9 +48,11 @@ static int port_file(const struct settings *settings, const char *name, char pat
 	return len < PATH_MAX ? 0 : -ENAMETOOLONG;
 }
 
-static int plan_stream(const struct settings *settings, struct supervise_plan *plan)
+static int plan_stream(const struct settings *settings, const char *data,
+		       struct supervise_plan *plan)
 {
 	char collect_port[PATH_MAX], aggregate_port[PATH_MAX], report_port[PATH_MAX];
+	char sinks[PATH_MAX];
 	char public[300];
 	const char *const collect[] = {
 		"collect", "--config", settings->config, "--bus", settings->bus,
@@ -67,12 +69,14 @@ static int plan_stream(const struct settings *settings, struct supervise_plan *p
 	const char *const report[] = {
 		"report", "--config", settings->config, "--bus", settings->bus, "--dir",
 		settings->dir, "--aggregate", settings->http, "--aggregate-port-file",
-		aggregate_port, "--collect", public, "--port-file", report_port, NULL,
+		aggregate_port, "--collect", public, "--port-file", report_port, "--sinks", sinks,
+		data ? "--data-dir" : NULL, data, NULL,
 	};
 	int rc;
 
 	snprintf(public, sizeof(public), "http://%s", settings->listen);
-
+	if (snprintf(sinks, sizeof(sinks), "%s/sinks", settings->data) >= (int)sizeof(sinks))
+		return -ENAMETOOLONG;
 	if ((rc = port_file(settings, "collect", collect_port)) == 0 &&
 	    (rc = port_file(settings, "aggregate", aggregate_port)) == 0 &&
 	    (rc = supervise_add(plan, "collect", UP_STAGE_COLLECT, collect)) == 0 &&
@@ -118,15 +122,26 @@ static int make_plan(void *ctx, struct supervise_plan *plan, struct err *err)
 		rc = err_set(err, -EINVAL, "%s: another data directory needs a stop and a start",
 			     settings->config);
 	if (!rc)
-		rc = plan_stream(settings, plan);
+		rc = plan_stream(settings, up->data, plan);
 	for (int i = 0; i < settings->destination_count && !rc; i++)
 		rc = plan_sink(settings, i, plan);
 	settings_close(settings);
 	return rc ? err_set(err, rc, "plan of programs: %s", strerror(-rc)) : 0;
 }
 
-/* What stands in destinations/: names, and when each was written. */
-static uint64_t look_at_destinations(const char *dir)
+static uint64_t look_at_file(const char *name, const struct stat *st)
+{
+	uint64_t one = 5381;
+
+	for (const char *at = name; *at; at++)
+		one = one * 33 + (unsigned char)*at;
+	one = (one ^ st->st_ino) * 1000003 + (uint64_t)st->st_mtim.tv_sec;
+	return (one * 1000003 + (uint64_t)st->st_mtim.tv_nsec) * 1000003 + (uint64_t)st->st_size;
+}
+
+/* What stands in destinations/: names, and when each was written; and millrace.yaml, whose sources
+ * the dashboard changes. */
+static uint64_t look_at_destinations(const char *dir, const char *config)
 {
 	char path[PATH_MAX];
 	struct dirent *entry;
@@ -136,26 +151,21 @@ static uint64_t look_at_destinations(const char *dir)
 
 	snprintf(path, sizeof(path), "%.3900s/destinations", dir);
 	open_dir = opendir(path);
-	while (open_dir && (entry = readdir(open_dir))) {
-		uint64_t one = 5381;
-
-		if (entry->d_name[0] == '.' || fstatat(dirfd(open_dir), entry->d_name, &st, 0) < 0)
-			continue;
-		for (const char *at = entry->d_name; *at; at++)
-			one = one * 33 + (unsigned char)*at;
-		one = (one ^ st.st_ino) * 1000003 + (uint64_t)st.st_mtim.tv_sec;
-		sum += (one * 1000003 + (uint64_t)st.st_mtim.tv_nsec) * 1000003 +
-		       (uint64_t)st.st_size;
-	}
+	while (open_dir && (entry = readdir(open_dir)))
+		if (entry->d_name[0] != '.' &&
+		    fstatat(dirfd(open_dir), entry->d_name, &st, 0) == 0)
+			sum += look_at_file(entry->d_name, &st);
 	if (open_dir)
 		closedir(open_dir);
+	if (stat(config, &st) == 0)
+		sum += look_at_file(config, &st);
 	return sum;
 }
 
 static bool is_changed(void *ctx)
 {
 	struct up *up = ctx;
-	uint64_t now = look_at_destinations(up->dir);
+	uint64_t now = look_at_destinations(up->dir, up->config);
 	bool changed = now != up->destinations;
 
 	up->destinations = now;
@@ -239,7 +249,7 @@ int up_run(const struct up_conf *conf, const char *config, const struct log *log
 	up.locked = settings->data;
 	supervise.ctx = &up;
 	up.dir = settings->dir;
-	up.destinations = look_at_destinations(up.dir);
+	up.destinations = look_at_destinations(up.dir, up.config);
 	supervise.bin = bin;
 	supervise.dir = settings->dir;
 	rc = supervise_run(&supervise, err);

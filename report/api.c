@@ -4,7 +4,6 @@
 #include <stdio.h>
 
 #include "lib/json.h"
-#include "lib/yaml.h"
 
 const char api_headers[] =
 	"Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; "
@@ -39,6 +38,7 @@ static void answer_me(struct api *api, struct http_request *request,
 		      const struct access_answer *who)
 {
 	struct buf out = { .limit = 16 << 10 };
+	char url[OPS_URL_MAX];
 
 	buf_printf(&out, "{\"role\":\"%s\",\"login\":%s,\"csrf\":\"%s\",\"name\":",
 		   who->role == ACCESS_EDITOR ? "editor" :
@@ -46,8 +46,10 @@ static void answer_me(struct api *api, struct http_request *request,
 		   api->conf->password_file ? "true" : "false", who->csrf);
 	json_write_text(slice_from(who->name), &out);
 	buf_append_text(&out, ",\"collect\":");
-	json_write_text(slice_from(who->role == ACCESS_NONE ? "" : api->conf->collect), &out);
-	buf_printf(&out, ",\"live\":%s}", api->live ? "true" : "false");
+	json_write_text(slice_from(who->role == ACCESS_NONE ? "" : ops_collect(api->ops, url)),
+			&out);
+	buf_printf(&out, ",\"live\":%s,\"dbip\":%s}", api->live ? "true" : "false",
+		   ops_has_dbip(api->ops) ? "true" : "false");
 	answer(request, 200, "", buf_slice(&out));
 	buf_close(&out);
 }
@@ -72,37 +74,7 @@ static void login(struct api *api, struct http_request *request)
 		       "too many tries: wait a minute" : "name or password is wrong");
 }
 
-/* --- sources --- */
-
-static void answer_sources(struct api *api, struct http_request *request)
-{
-	struct buf out = { .limit = 1 << 20 };
-	struct yaml_file *file = NULL;
-	const struct yaml *root = NULL, *source;
-	struct err err = { "" };
-	bool is_first = true;
-
-	buf_append_text(&out, "{\"sources\":[");
-	if (api->conf->config && yaml_open(&file, api->conf->config, &root, &err) == 0 &&
-	    (source = yaml_get(root, "sources")))
-		for (source = source->first; source; source = source->next) {
-			const char *name = yaml_get_text(source, "name");
-			const char *key = yaml_get_text(source, "write_key");
-
-			buf_append_text(&out, is_first ? "{\"name\":" : ",{\"name\":");
-			is_first = false;
-			json_write_text(slice_from(name ? name : ""), &out);
-			buf_append_text(&out, ",\"write_key\":");
-			json_write_text(slice_from(key ? key : ""), &out);
-			buf_append_char(&out, '}');
-		}
-	buf_append_text(&out, "],\"collect\":");
-	json_write_text(slice_from(api->conf->collect), &out);
-	buf_append_char(&out, '}');
-	yaml_close(file);
-	answer(request, 200, "", buf_slice(&out));
-	buf_close(&out);
-}
+/* --- files --- */
 
 static void answer_files(struct api *api, struct http_request *request, struct slice path)
 {
@@ -137,13 +109,10 @@ static void route(struct api *api, struct http_request *request, struct slice pa
 	} else if (slice_starts(path, SLICE("v1/"))) {
 		gateway_ask(api->gateway, request,
 			    (struct slice){ path.ptr - 1, path.len + 1 });
+	} else if (ops_answer(api->ops, request, path, who->role)) {
+		;                       /* now or later */
 	} else if (slice_starts(path, SLICE("files/"))) {
 		answer_files(api, request, slice_skip(path, 6));
-	} else if (slice_is(path, "sources") && is_get(request)) {
-		if (who->role == ACCESS_EDITOR)
-			answer_sources(api, request);
-		else
-			refuse(request, 403, "role", "write keys are shown to editors");
 	} else {
 		refuse(request, 404, "unknown", "there is no such path");
 	}

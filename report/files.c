@@ -21,7 +21,16 @@
 
 struct files {
 	char *dir;                      /* owned */
+	unsigned serial;                /* of staged files */
 	struct json_reader *json, *old_json;
+};
+
+/* Where text secrets of a staged file go; NULL dir: they stay in it. */
+struct secrets {
+	const char *dir;                /* KIND/.secrets under files->dir */
+	const char *kind;
+	struct slice name;
+	int rc;
 };
 
 static const char *const KINDS[] = { "reports", "destinations", "triggers", NULL };
@@ -71,7 +80,7 @@ static bool is_name(struct slice name)
 static bool is_secret(const char *key)
 {
 	static const char *const WORDS[] = { "password", "secret", "token", "api_key", "write_key",
-					     NULL };
+					     "authorization", NULL };
 
 	for (int i = 0; WORDS[i]; i++)
 		if (strcasestr(key, WORDS[i]))
@@ -190,8 +199,41 @@ static int list(const struct files *files, const char *kind, struct buf *out)
 	return 200;
 }
 
+/* A secret that was typed: into a file of its own, and the reference to it instead. */
+static void put_secret(struct secrets *secrets, const char *key, struct slice text,
+		       struct buf *out)
+{
+	char path[FILE_PATH_MAX + 200], temp[FILE_PATH_MAX + 210], words[300];
+	int fd;
+
+	if (mkdir(secrets->dir, 0700) < 0 && errno != EEXIST) {
+		secrets->rc = -errno;
+		return;
+	}
+	snprintf(words, sizeof(words), "file:%s/.secrets/%.*s.%.100s", secrets->kind,
+		 (int)secrets->name.len, secrets->name.ptr, key);
+	snprintf(path, sizeof(path), "%s/%.*s.%.100s", secrets->dir, (int)secrets->name.len,
+		 secrets->name.ptr, key);
+	snprintf(temp, sizeof(temp), "%s.new", path);
+	fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (fd < 0 || write(fd, text.ptr, text.len) != (ssize_t)text.len || fsync(fd) < 0 ||
+	    rename(temp, path) < 0)
+		secrets->rc = errno ? -errno : -EIO;
+	if (fd >= 0)
+		close(fd);
+	json_write_text(slice_from(words), out);
+}
+
+static bool is_secret_text(const char *key, struct slice text)
+{
+	return key && is_secret(key) && text.len && !slice_is(text, HIDDEN) &&
+	       !slice_starts(text, SLICE("file:")) && !slice_starts(text, SLICE("env:")) &&
+	       strspn(key, "abcdefghijklmnopqrstuvwxyz0123456789_") == strlen(key);
+}
+
 /* Appends value as JSON; "$secret" becomes what stands at the same place in old (may be NULL). */
-static void write_merged(yyjson_val *value, yyjson_val *old, struct buf *out)
+static void write_merged(yyjson_val *value, yyjson_val *old, const char *name,
+			 struct secrets *secrets, struct buf *out)
 {
 	yyjson_val *key, *child;
 	size_t i, n;
@@ -204,7 +246,8 @@ static void write_merged(yyjson_val *value, yyjson_val *old, struct buf *out)
 			buf_append_char(out, ':');
 			write_merged(child, yyjson_is_obj(old) ?
 				     yyjson_obj_getn(old, yyjson_get_str(key),
-						     yyjson_get_len(key)) : NULL, out);
+						     yyjson_get_len(key)) : NULL,
+				     yyjson_get_str(key), secrets, out);
 		}
 		buf_append_char(out, '}');
 	} else if (yyjson_is_arr(value)) {
@@ -212,7 +255,7 @@ static void write_merged(yyjson_val *value, yyjson_val *old, struct buf *out)
 		yyjson_arr_foreach(value, i, n, child) {
 			buf_append_text(out, i ? "," : "");
 			write_merged(child, yyjson_is_arr(old) ? yyjson_arr_get(old, i) : NULL,
-				     out);
+				     NULL, secrets, out);
 		}
 		buf_append_char(out, ']');
 	} else if (slice_is(json_string(value), HIDDEN)) {
@@ -220,67 +263,113 @@ static void write_merged(yyjson_val *value, yyjson_val *old, struct buf *out)
 			json_write(old, out);
 		else
 			buf_append_text(out, "null");
+	} else if (secrets->dir && is_secret_text(name, json_string(value))) {
+		put_secret(secrets, name, json_string(value), out);
 	} else {
 		json_write(value, out);
 	}
 }
 
-static int commit(const struct files *files, const char *kind, const char *path,
-		  struct slice text)
+static int write_staged(const char *path, struct slice text)
 {
-	char temp[FILE_PATH_MAX + 8], dir[FILE_PATH_MAX];
-	int fd, rc;
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600), rc = 0;
 
-	snprintf(dir, sizeof(dir), "%s/%s", files->dir, kind);
-	snprintf(temp, sizeof(temp), "%s.new", path);
-	rc = dir_make(dir);
-	if (rc < 0)
-		return rc;
-	fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
 	if (write(fd, text.ptr, text.len) != (ssize_t)text.len || fsync(fd) < 0)
 		rc = errno ? -errno : -EIO;
 	close(fd);
-	if (rc == 0 && rename(temp, path) < 0)
+	return rc;
+}
+
+static const char *find_kind(struct slice name)
+{
+	for (int i = 0; KINDS[i]; i++)
+		if (slice_is(name, KINDS[i]))
+			return KINDS[i];
+	return NULL;
+}
+
+/* The new text, with what is hidden from the old file. */
+static int merge(struct files *files, const char *old_path, struct secrets *secrets,
+		 yyjson_val *value, struct buf *yaml)
+{
+	struct buf old_text = { .limit = 4 << 20 }, merged = { .limit = 4 << 20 };
+	struct yaml_file *file = NULL;
+	const struct yaml *old_tree = NULL;
+	yyjson_val *old = NULL, *whole;
+	int rc = 0;
+
+	if (yaml_open(&file, old_path, &old_tree, NULL) == 0 && old_tree) {
+		yaml_write_json(old_tree, &old_text);
+		if (json_parse(files->old_json, buf_slice(&old_text), &old, NULL) < 0)
+			old = NULL;
+	}
+	write_merged(value, old, NULL, secrets, &merged);
+	yaml_close(file);
+	if (json_parse(files->json, buf_slice(&merged), &whole, NULL) < 0)
+		rc = -EBADMSG;
+	else
+		json_write_yaml(whole, yaml);
+	buf_close(&old_text);
+	buf_close(&merged);
+	return rc ? rc : yaml->failed ? -ENOSPC : secrets->rc;
+}
+
+int files_stage(struct files *files, struct slice kind_name, struct slice name,
+		struct slice body, char path[FILES_PATH_MAX], struct buf *out)
+{
+	const char *kind = find_kind(kind_name);
+	char old_path[FILE_PATH_MAX], dir[FILE_PATH_MAX], secret_dir[FILE_PATH_MAX + 16];
+	struct secrets secrets = { kind && strcmp(kind, "reports") ? secret_dir : NULL, kind,
+				   name, 0 };
+	struct buf yaml = { .limit = YAML_BYTES_MAX };
+	struct err err = { "" };
+	yyjson_val *value;
+	int rc;
+
+	if (!kind || !is_name(name))
+		return fail(out, 400, "name", "a name is 1 to 64 letters, digits, '-' and '_'");
+	if (json_parse(files->json, body, &value, &err) < 0 || !yyjson_is_obj(value))
+		return fail(out, 400, "json", err.text[0] ? err.text : "a JSON object is needed");
+	snprintf(dir, sizeof(dir), "%.4000s/%s", files->dir, kind);
+	snprintf(secret_dir, sizeof(secret_dir), "%s/.secrets", dir);
+	rc = path_of(files, kind, name, old_path);
+	if (rc == 0)
+		rc = dir_make(dir);
+	if (rc == 0)
+		rc = merge(files, old_path, &secrets, value, &yaml);
+	snprintf(path, FILES_PATH_MAX, "%s/.%.*s.%u.new", dir, (int)name.len, name.ptr,
+		 files->serial++);
+	if (rc == 0)
+		rc = write_staged(path, buf_slice(&yaml));
+	buf_close(&yaml);
+	return rc < 0 ? fail(out, 500, "write", strerror(-rc)) : 0;
+}
+
+int files_commit(struct files *files, struct slice kind_name, struct slice name,
+		 const char *path, struct buf *out)
+{
+	const char *kind = find_kind(kind_name);
+	char to[FILE_PATH_MAX];
+	int rc = kind ? path_of(files, kind, name, to) : -EINVAL;
+
+	if (rc == 0 && rename(path, to) < 0)
 		rc = -errno;
-	return rc == 0 ? dir_sync(dir) : rc;
+	if (rc == 0)
+		rc = dir_sync_parent(to);
+	if (rc < 0)
+		return fail(out, 500, "write", strerror(-rc));
+	return write_file(files, kind, name, out) < 0 ? fail(out, 404, "gone", "it is gone") : 200;
 }
 
 static int put(struct files *files, const char *kind, struct slice name, struct slice body,
 	       struct buf *out)
 {
-	struct buf old_text = { .limit = 4 << 20 }, merged = { .limit = 4 << 20 },
-		   yaml = { .limit = YAML_BYTES_MAX };
-	struct yaml_file *file = NULL;
-	const struct yaml *old_tree = NULL;
-	yyjson_val *value, *old = NULL, *whole;
-	char path[FILE_PATH_MAX];
-	struct err err = { "" };
-	int rc;
+	char path[FILES_PATH_MAX];
+	int status = files_stage(files, slice_from(kind), name, body, path, out);
 
-	if (json_parse(files->json, body, &value, &err) < 0 || !yyjson_is_obj(value))
-		return fail(out, 400, "json", err.text[0] ? err.text : "a JSON object is needed");
-	rc = path_of(files, kind, name, path);
-	if (rc == 0 && yaml_open(&file, path, &old_tree, &err) == 0 && old_tree) {
-		yaml_write_json(old_tree, &old_text);
-		if (json_parse(files->old_json, buf_slice(&old_text), &old, &err) < 0)
-			old = NULL;
-	}
-	write_merged(value, old, &merged);
-	yaml_close(file);
-	if (json_parse(files->json, buf_slice(&merged), &whole, &err) < 0)
-		rc = -EBADMSG;
-	else
-		json_write_yaml(whole, &yaml);
-	if (rc == 0)
-		rc = yaml.failed ? -ENOSPC : commit(files, kind, path, buf_slice(&yaml));
-	buf_close(&old_text);
-	buf_close(&merged);
-	buf_close(&yaml);
-	if (rc < 0)
-		return fail(out, 500, "write", strerror(-rc));
-	return write_file(files, kind, name, out) < 0 ? fail(out, 404, "gone", "it is gone") : 200;
+	return status ? status : files_commit(files, slice_from(kind), name, path, out);
 }
 
 static int remove_file(const struct files *files, const char *kind, struct slice name,
@@ -298,14 +387,11 @@ static int remove_file(const struct files *files, const char *kind, struct slice
 int files_answer(struct files *files, struct slice method, struct slice path, struct slice body,
 		 struct buf *out)
 {
-	const char *slash = memchr(path.ptr, '/', path.len), *kind = NULL;
+	const char *slash = memchr(path.ptr, '/', path.len), *kind;
 	struct slice first = { path.ptr, slash ? (size_t)(slash - path.ptr) : path.len };
 	struct slice name = slash ? slice_skip(path, first.len + 1) : (struct slice){ "", 0 };
 
-	for (int i = 0; KINDS[i]; i++)
-		if (slice_is(first, KINDS[i]))
-			kind = KINDS[i];
-	if (!kind)
+	if (!(kind = find_kind(first)))
 		return fail(out, 404, "unknown", "reports, destinations or triggers");
 	if (name.len == 0 && slice_is(method, "GET"))
 		return list(files, kind, out);

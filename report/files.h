@@ -22,6 +22,16 @@ struct files;
 MUST_CHECK int files_open(struct files **filesp, const char *dir, struct err *err);
 void files_close(struct files *files);
 
+/* A PUT in two steps, for what another program checks in between: the file as it would be, under
+ * path (FILES_PATH_MAX); then its rename, or its end. Secrets that came as text (not file:, env: or
+ * "$secret") are kept in KIND/.secrets/NAME.KEY, for the owner alone, and the file names that. The
+ * answer's status where it is refused (out has it), else 0. */
+#define FILES_PATH_MAX 4200
+int files_stage(struct files *files, struct slice kind, struct slice name, struct slice body,
+		char path[FILES_PATH_MAX], struct buf *out);
+int files_commit(struct files *files, struct slice kind, struct slice name, const char *path,
+		 struct buf *out);
+
 /* path: behind /api/files/. Appends the body; the status. */
 int files_answer(struct files *files, struct slice method, struct slice path, struct slice body,
 		 struct buf *out);

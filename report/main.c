@@ -4,7 +4,8 @@
  *                              |----> access: who may look, who may change
  *                              |----> gateway: questions to aggregate
  *                              |----> live: the feed of enriched
- *                              `----> files: saved reports, destinations, triggers
+ *                              |----> files: saved reports, destinations, triggers
+ *                              `----> ops: what other programs know and do, asked by their commands
  *
  * Keeps nothing of its own but log-ins, in memory. Binds 127.0.0.1 unless there are passwords.
  */
@@ -55,13 +56,17 @@ static int open_parts(struct program *p, struct err *err)
 				  .rows = (size_t)p->conf.live_rows,
 				  .open_ms = (int)p->conf.open_ms, .kafka = &p->conf.kafka,
 				  .headers = api_headers };
+	struct ops_conf ops = { .loop = p->loop, .options = &p->conf, .headers = api_headers };
 	int rc;
 
 	p->api.conf = &p->conf;
 	if ((rc = access_open(&p->api.access, p->conf.password_file, p->conf.session_ms, err)) ||
 	    (rc = assets_open(&p->api.assets, err)) ||
 	    (rc = files_open(&p->api.files, p->conf.dir, err)) ||
-	    (rc = json_open(&p->api.json, err)) ||
+	    (rc = json_open(&p->api.json, err)))
+		return rc;
+	ops.files = p->api.files;
+	if ((rc = ops_open(&p->api.ops, &ops, err)) ||
 	    (rc = gateway_open(&p->api.gateway, &gateway, err)))
 		return rc;
 	return p->in[0] ? live_open(&p->api.live, &live, err) : 0;
@@ -121,6 +126,7 @@ int main(int argc, char **argv)
 	rc = run(&p, &err);
 	live_close(p.api.live);
 	gateway_close(p.api.gateway);
+	ops_close(p.api.ops);
 	httpd_close(p.httpd);
 	loop_close(p.loop);
 	files_close(p.api.files);

@@ -22,6 +22,8 @@ struct report_conf {
 	const char *collect;            /* URL that SDKs send to, as users see it */
 	const char *in;                 /* enriched */
 	const char *bus;
+	const char *data;               /* --data of the `up`, for the commands that are run */
+	const char *sinks;              /* what sinks say: NAME/status.json */
 	const char *dir;                /* reports/, destinations/, triggers/ are in it */
 	const char *password_file;
 	int64_t live_rows;

@@ -167,6 +167,16 @@ static int kinds_main(void)
 	return err_exit_status(rc);
 }
 
+static int check_main(const struct program *p, const char *name, const char *path)
+{
+	struct err err = { "" };
+	int rc = setup_check(p->dir, name, path, &err);
+
+	if (rc < 0)
+		fprintf(stderr, "sink: %s\n", err.text[0] ? err.text : strerror(-rc));
+	return err_exit_status(rc);
+}
+
 static int test_main(struct program *p, const char *name)
 {
 	struct err err = { "" };
@@ -234,6 +244,9 @@ int main(int argc, char **argv)
 		status = kinds_main();
 	} else if (operands.count == 2 && strcmp(verb, "test") == 0) {
 		status = test_main(&p, operands.items[1]);
+	} else if (operands.count >= 2 && operands.count <= 3 && strcmp(verb, "check") == 0) {
+		status = check_main(&p, operands.items[1],
+				    operands.count == 3 ? operands.items[2] : NULL);
 	} else if (operands.count || !p.conf.to) {
 		fprintf(stderr, "sink: say --to file:DIR, --to NAME, or `verify DIR` "
 			"(see sink --help)\n");

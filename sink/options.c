@@ -82,7 +82,8 @@ const struct opt_program sink_program = {
 		 "  sink --in BUS --to NAME --config millrace.yaml [OPTION..]\n"
 		 "  sink verify DIR\n"
 		 "  sink kinds\n"
-		 "  sink test NAME --config millrace.yaml",
+		 "  sink test NAME --config millrace.yaml\n"
+		 "  sink check NAME [FILE] --config millrace.yaml",
 	.opts = options,
 	.check = check,
 };

@@ -279,6 +279,12 @@ static bool is_name(const char *name)
 
 int setup_open(struct setup **setupp, const char *dir, const char *name, struct err *err)
 {
+	return setup_open_file(setupp, dir, name, NULL, err);
+}
+
+int setup_open_file(struct setup **setupp, const char *dir, const char *name, const char *file,
+		    struct err *err)
+{
 	struct setup *setup = calloc(1, sizeof(*setup));
 	struct arena *arena = calloc(1, sizeof(*arena));
 	struct reading r = { .setup = setup, .place = { NULL, dir, arena } };
@@ -289,7 +295,8 @@ int setup_open(struct setup **setupp, const char *dir, const char *name, struct 
 	if (rc == 0 && !is_name(name))
 		rc = err_set(err, -EINVAL, "'%.64s': a destination's name has up to %d letters, "
 			     "digits, - and _", name, SETUP_NAME_MAX);
-	if (rc == 0 && snprintf(path, sizeof(path), "%s/destinations/%s.yaml", dir, name) >=
+	if (rc == 0 && (file ? snprintf(path, sizeof(path), "%s", file)
+			     : snprintf(path, sizeof(path), "%s/destinations/%s.yaml", dir, name)) >=
 			       (int)sizeof(path))
 		rc = -ENAMETOOLONG;
 	r.place.path = path;
@@ -322,13 +329,84 @@ void setup_close(struct setup *setup)
 	free(setup);
 }
 
+/* Of files: `millrace up` reads them, and passes them on as --to file:PATH?format=FORMAT. */
+struct file_conf {
+	const char *type, *path, *format, *from;
+	bool is_enabled;
+};
+
+static const struct dest_field file_fields[] = {
+	{ "path", DEST_FIELD_TEXT, offsetof(struct file_conf, path), NULL, true, 0, 0, NULL,
+	  "directory for the files" },
+	{ "format", DEST_FIELD_CHOICE, offsetof(struct file_conf, format), "jsonl", false, 0, 0,
+	  "jsonl|jsonl.gz|avro", "what is in them: JSON lines, plain or packed, or Avro" },
+	{ .name = NULL },
+};
+
+static const struct dest_field file_common[] = {
+	{ "type", DEST_FIELD_TEXT, offsetof(struct file_conf, type), NULL, true, 0, 0, NULL, "" },
+	{ "enabled", DEST_FIELD_FLAG, offsetof(struct file_conf, is_enabled), "yes", false, 0, 0,
+	  NULL, "" },
+	{ "from", DEST_FIELD_TEXT, offsetof(struct file_conf, from), "enriched", false, 0, 0, NULL,
+	  "" },
+	{ .name = NULL },
+};
+
+static int check_file(const struct yaml *root, const struct field_place *place, struct err *err)
+{
+	struct file_conf conf = { 0 };
+	int rc = field_read(file_common, &conf, root, place, err);
+
+	if (rc == 0 && conf.is_enabled)
+		rc = field_read(file_fields, &conf, root, place, err);
+	for (const struct yaml *node = root->first; node && rc == 0; node = node->next)
+		if (!field_find(file_common, node->key) && !field_find(file_fields, node->key))
+			rc = err_set(err, -EBADMSG, "%s:%d: type file has no '%.40s'",
+				     place->path, node->line, node->key);
+	if (rc == 0 && conf.path && strchr(conf.path, '?'))
+		rc = err_set(err, -EBADMSG, "%s: path: no question mark in it", place->path);
+	return rc;
+}
+
+int setup_check(const char *dir, const char *name, const char *path, struct err *err)
+{
+	struct arena *arena = calloc(1, sizeof(*arena));
+	struct setup *setup = NULL;
+	struct yaml_file *file = NULL;
+	const struct yaml *root = NULL;
+	char own[4096];
+	const char *type;
+	int rc = arena ? 0 : -ENOMEM;
+
+	snprintf(own, sizeof(own), "%.3000s/destinations/%.100s.yaml", dir, name);
+	if (rc == 0)
+		rc = yaml_open(&file, path ? path : own, &root, err);
+	type = yaml_get_text(root, "type");
+	if (rc == 0 && type && strcmp(type, "file") == 0) {
+		struct field_place place = { path ? path : own, dir, arena };
+
+		rc = check_file(root, &place, err);
+	} else if (rc == 0) {
+		rc = setup_open_file(&setup, dir, name, path, err);
+	}
+	setup_close(setup);
+	yaml_close(file);
+	if (arena)
+		arena_close(arena);
+	free(arena);
+	return rc;
+}
+
 void setup_print_kinds(struct buf *out)
 {
 	const struct dest_kind *kind;
 
-	buf_append_text(out, "{\"kinds\":[");
+	buf_append_text(out, "{\"kinds\":[\n{\"type\":\"file\",\"summary\":\"files of events on this "
+			"machine\",\"fields\":");
+	field_print(file_fields, out);
+	buf_append_char(out, '}');
 	for (size_t i = 0; (kind = dest_kind_at(i)); i++) {
-		buf_append_text(out, i ? ",\n{\"type\":" : "\n{\"type\":");
+		buf_append_text(out, ",\n{\"type\":");
 		json_write_text(slice_from(kind->name), out);
 		buf_append_text(out, ",\"summary\":");
 		json_write_text(slice_from(kind->summary), out);

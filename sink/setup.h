@@ -57,9 +57,16 @@ struct setup {
  * The caller closes. Secrets are resolved (and may fail with their place). */
 MUST_CHECK int setup_open(struct setup **setupp, const char *dir, const char *name,
 			  struct err *err);
+/* The same from another file: one that is to become destinations/NAME.yaml. */
+MUST_CHECK int setup_open_file(struct setup **setupp, const char *dir, const char *name,
+			       const char *path, struct err *err);
 void setup_close(struct setup *setup);
 
-/* The kinds and their fields, the frame's own last, as JSON: for `millrace destination add` and for
+/* `sink check NAME [PATH]`: a file that `millrace up` could use, of any type, `file` too. 0, or what
+ * setup_open says. */
+MUST_CHECK int setup_check(const char *dir, const char *name, const char *path, struct err *err);
+
+/* The kinds and their fields (`file` first), the frame's own last, as JSON: for `millrace destination add` and for
  * forms. */
 void setup_print_kinds(struct buf *out);
 
