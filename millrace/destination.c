@@ -31,7 +31,8 @@ static const struct opt opts[] = {
 	  "letters: where the topics are [from the settings]" },
 	{ "kafka", OPT_LIST, AT(kafka), NULL, 0, 0, "NAME=VALUE",
 	  "letters: a librdkafka property" },
-	{ "limit", OPT_COUNT, AT(limit), "200", 1, 10000, "N", "letters: the latest ones, at most" },
+	{ "limit", OPT_COUNT, AT(limit), "200", 1, 10000, "N",
+	  "letters: the latest ones, at most" },
 	{ .name = NULL },
 };
 

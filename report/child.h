@@ -1,6 +1,6 @@
 /* child - programs of ours that answer a request
  *
- *      request --> run: fork, exec --> its stdout and stderr, by pipes --> done, on the loop's thread
+ *      request --> run: fork, exec --> its stdout and stderr, by pipes --> done, in the loop
  *
  * What other programs know, they are asked for by their command lines, as a person would: `sink
  * kinds` and `sink check` have the tables of fields, `millrace audit` and `trace` the ledgers. They

@@ -20,7 +20,7 @@
 #include "lib/err.h"
 #include "lib/slice.h"
 
-/* [{"name","keys":[..],"enabled","origins":[..],"rate"}], of the file at path. -EBADMSG, -ENOENT. */
+/* [{"name","keys":[..],"enabled","origins":[..],"rate"}] of the file. -EBADMSG, -ENOENT. */
 MUST_CHECK int source_file_print(const char *path, struct buf *out, struct err *err);
 
 /* The file's text with one source more, of a random write key. -EEXIST: the name is there; -EINVAL:

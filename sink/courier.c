@@ -485,6 +485,8 @@ static void write_status(struct courier *c, struct filter *filter, const char *s
 	struct buf *out = &c->text;
 	int fd;
 
+	if (strcmp(c->conf->position, "position") != 0)
+		return;                 /* a replay says nothing of the destination itself */
 	buf_reset(out);
 	buf_printf(out, "{\"name\":\"%s\",\"type\":\"%s\",\"pid\":%d,\"state\":\"%s\",\"words\":",
 		   c->conf->setup->name, c->conf->setup->kind->name, (int)getpid(),

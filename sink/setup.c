@@ -295,9 +295,9 @@ int setup_open_file(struct setup **setupp, const char *dir, const char *name, co
 	if (rc == 0 && !is_name(name))
 		rc = err_set(err, -EINVAL, "'%.64s': a destination's name has up to %d letters, "
 			     "digits, - and _", name, SETUP_NAME_MAX);
-	if (rc == 0 && (file ? snprintf(path, sizeof(path), "%s", file)
-			     : snprintf(path, sizeof(path), "%s/destinations/%s.yaml", dir, name)) >=
-			       (int)sizeof(path))
+	if (rc == 0 && snprintf(path, sizeof(path), "%s%s%s%s", file ? file : dir,
+				file ? "" : "/destinations/", file ? "" : name,
+				file ? "" : ".yaml") >= (int)sizeof(path))
 		rc = -ENAMETOOLONG;
 	r.place.path = path;
 	if (rc < 0 || !setup) {
@@ -401,8 +401,8 @@ void setup_print_kinds(struct buf *out)
 {
 	const struct dest_kind *kind;
 
-	buf_append_text(out, "{\"kinds\":[\n{\"type\":\"file\",\"summary\":\"files of events on this "
-			"machine\",\"fields\":");
+	buf_append_text(out, "{\"kinds\":[\n{\"type\":\"file\",\"summary\":\"files of events on "
+			"this machine\",\"fields\":");
 	field_print(file_fields, out);
 	buf_append_char(out, '}');
 	for (size_t i = 0; (kind = dest_kind_at(i)); i++) {

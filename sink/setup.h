@@ -62,12 +62,12 @@ MUST_CHECK int setup_open_file(struct setup **setupp, const char *dir, const cha
 			       const char *path, struct err *err);
 void setup_close(struct setup *setup);
 
-/* `sink check NAME [PATH]`: a file that `millrace up` could use, of any type, `file` too. 0, or what
- * setup_open says. */
+/* `sink check NAME [PATH]`: a file that `millrace up` could use, of any type, `file` too. 0, or
+ * what setup_open says. */
 MUST_CHECK int setup_check(const char *dir, const char *name, const char *path, struct err *err);
 
-/* The kinds and their fields (`file` first), the frame's own last, as JSON: for `millrace destination add` and for
- * forms. */
+/* The kinds and their fields (`file` first), the frame's own last, as JSON: for `millrace
+ * destination add` and for forms. */
 void setup_print_kinds(struct buf *out);
 
 #endif
