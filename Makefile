@@ -13,7 +13,7 @@ HARDEN   ?= -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
 CPPFLAGS += -D_GNU_SOURCE -I. -isystem $(YYJSON) -MMD -MP
 CFLAGS   += -std=c17 $(OPT) $(WARN) $(HARDEN) $(LTO) -pthread
 LDFLAGS  += -pthread -pie -fno-lto -Wl,-z,relro,-z,now
-LDLIBS   += -lrdkafka -lhttp_parser -lavro -lyaml -lzstd -lsnappy -lxxhash -lcrypto -lcurl -ljq -lpcre2-8 -lmaxminddb -lcrypt -lz -lm
+LDLIBS   += -Wl,--as-needed -lrdkafka -lhttp_parser -lavro -lyaml -lzstd -lsnappy -lxxhash -lcrypto -lcurl -lpq -ljq -lpcre2-8 -lmaxminddb -lcrypt -lz -lm
 
 BINS     := $(PROGRAMS:%=$(BUILD)/bin/%)
 TESTS    := $(patsubst tests/%.c,$(BUILD)/test/%,$(wildcard tests/*_test.c))

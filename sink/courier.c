@@ -664,6 +664,7 @@ static int open_all(struct courier *c, struct err *err)
 		.name = setup->name, .conf = setup->conf, .schema = conf->schema,
 		.topic = conf->topic, .state_dir = conf->state_dir, .log = conf->log,
 		.timeout_ms = setup->limits.timeout_ms, .stop = &c->stop, .guard = conf->guard,
+		.ca_file = conf->ca_file,
 	};
 	c->fields = calloc(fields, sizeof(*c->fields));
 	c->original = calloc(fields, sizeof(*c->original));

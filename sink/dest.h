@@ -130,6 +130,7 @@ struct dest_env {
 	bool is_dry;                    /* --dry-run: nothing will be sent, connect to nothing */
 	const atomic_bool *stop;        /* put: set where the program ends */
 	const struct guard *guard;      /* guard_connect before a connect of one's own */
+	const char *ca_file;            /* certificates to trust; NULL: the system's */
 };
 
 /* One mapped part, owned by the frame until it is settled. */

@@ -248,7 +248,7 @@ static int open_for(struct rehearse **rp, const struct courier_conf *conf, bool 
 		.name = setup->name, .conf = setup->conf, .schema = conf->schema,
 		.topic = conf->topic, .state_dir = conf->state_dir, .log = conf->log,
 		.timeout_ms = setup->limits.timeout_ms, .stop = &r->stop, .guard = conf->guard,
-		.is_test = is_test, .is_dry = !is_test,
+		.ca_file = conf->ca_file, .is_test = is_test, .is_dry = !is_test,
 	};
 	rc = setup->kind->open(&r->dest, &r->env, err);
 	if (rc == 0)
