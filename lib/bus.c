@@ -6,36 +6,61 @@
 
 struct transport {
 	const char *prefix;
+	int (*check)(const char *rest, struct err *err);
 	int (*open)(struct bus **busp, const char *rest, enum bus_mode mode,
 		    const struct bus_conf *conf, struct err *err);
 };
 
+static int check_pipe(const char *rest, struct err *err)
+{
+	return *rest ? err_set(err, -EINVAL, "'-%s' is no bus: stdin and stdout are just '-'", rest)
+		     : 0;
+}
+
 static int open_pipe(struct bus **busp, const char *rest, enum bus_mode mode,
 		     const struct bus_conf *conf, struct err *err)
 {
-	if (*rest)
-		return err_set(err, -EINVAL, "'-%s' is no bus: stdin and stdout are just '-'",
-			       rest);
-	return bus_pipe_open(busp, mode, conf, err);
+	int rc = check_pipe(rest, err);
+
+	return rc < 0 ? rc : bus_pipe_open(busp, mode, conf, err);
 }
 
 static const struct transport transports[] = {
-	{ "kafka://", bus_kafka_open },
-	{ "log:", bus_log_open },
-	{ "-", open_pipe },
+	{ "kafka://", bus_kafka_check, bus_kafka_open },
+	{ "log:", bus_log_check, bus_log_open },
+	{ "-", check_pipe, open_pipe },
 };
 
-int bus_open(struct bus **busp, const char *url, enum bus_mode mode, const struct bus_conf *conf,
-	     struct err *err)
+/* *rest: what follows the prefix. NULL: words say how a bus is written. */
+static const struct transport *transport_of(const char *url, const char **rest, struct err *err)
 {
 	for (size_t i = 0; i < sizeof(transports) / sizeof(transports[0]); i++) {
 		size_t len = strlen(transports[i].prefix);
 
+		*rest = url + len;
 		if (strncmp(url, transports[i].prefix, len) == 0)
-			return transports[i].open(busp, url + len, mode, conf, err);
+			return &transports[i];
 	}
-	return err_set(err, -EINVAL, "'%.100s' is no bus: write kafka://HOST:PORT/TOPIC, "
-		       "log:DIR/TOPIC, or - for stdin and stdout", url);
+	err_set(err, -EINVAL, "'%.100s' is no bus: write kafka://HOST:PORT/TOPIC, "
+		"log:DIR/TOPIC, or - for stdin and stdout", url);
+	return NULL;
+}
+
+int bus_open(struct bus **busp, const char *url, enum bus_mode mode, const struct bus_conf *conf,
+	     struct err *err)
+{
+	const char *rest;
+	const struct transport *transport = transport_of(url, &rest, err);
+
+	return transport ? transport->open(busp, rest, mode, conf, err) : -EINVAL;
+}
+
+int bus_check(const char *url, struct err *err)
+{
+	const char *rest;
+	const struct transport *transport = transport_of(url, &rest, err);
+
+	return transport ? transport->check(rest, err) : -EINVAL;
 }
 
 int bus_partition_count(struct bus *bus)

@@ -95,6 +95,9 @@ struct bus_record {
 MUST_CHECK int bus_open(struct bus **busp, const char *url, enum bus_mode mode,
 			const struct bus_conf *conf, struct err *err);
 
+/* Whether bus_open would take the URL, as far as its text tells. -EINVAL: words name the mend. */
+MUST_CHECK int bus_check(const char *url, struct err *err);
+
 /* How many partitions the topic has (>= 1; a log that does not exist yet: 0). */
 int bus_partition_count(struct bus *bus);
 
@@ -168,6 +171,8 @@ struct bus {
 
 MUST_CHECK int bus_log_open(struct bus **busp, const char *rest, enum bus_mode mode,
 			    const struct bus_conf *conf, struct err *err);
+MUST_CHECK int bus_log_check(const char *rest, struct err *err);
+MUST_CHECK int bus_kafka_check(const char *rest, struct err *err);
 MUST_CHECK int bus_kafka_open(struct bus **busp, const char *rest, enum bus_mode mode,
 			      const struct bus_conf *conf, struct err *err);
 MUST_CHECK int bus_pipe_open(struct bus **busp, enum bus_mode mode, const struct bus_conf *conf,

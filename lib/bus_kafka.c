@@ -586,6 +586,15 @@ const char *kafka_error_text(struct bus *bus)
 	return kafka_error(bus) ? k->error_words.text : "";
 }
 
+int bus_kafka_check(const char *rest, struct err *err)
+{
+	struct kafka k = { .rk = NULL };
+	int rc = parse_url(&k, rest, err);
+
+	kafka_end(&k, 0);
+	return rc;
+}
+
 int bus_kafka_open(struct bus **busp, const char *rest, enum bus_mode mode,
 		   const struct bus_conf *conf, struct err *err)
 {

@@ -124,6 +124,13 @@ int log_is_locked(int partition_fd)
 	return rc;
 }
 
+int bus_log_check(const char *rest, struct err *err)
+{
+	struct log_url url;
+
+	return log_url_parse(&url, rest, err);
+}
+
 int bus_log_open(struct bus **busp, const char *rest, enum bus_mode mode,
 		 const struct bus_conf *conf, struct err *err)
 {

@@ -441,6 +441,20 @@ static int bad_open(struct filter *f)
 	return bad_resume(f, topic);
 }
 
+/* Whether bad can be opened, as far as its URL tells. It is opened for the first record, which
+ * may be in a month. */
+static int bad_check(struct filter *f)
+{
+	const char *url = f->conf->bad_url;
+	bool or_later = false;
+	struct slice topic;
+
+	if (!url)
+		return 0;
+	own_partition(url, &topic, &or_later);
+	return or_later ? 0 : bus_check(url, f->err);
+}
+
 static struct value in_field(const struct bus_record *record, int leaf)
 {
 	if (leaf < 0 || !record->fields)
@@ -868,7 +882,9 @@ int filter_run(const struct filter_conf *conf, const struct filter_ops *ops, voi
 	f->in_user_agent = leaf_of(conf->in_schema, "user_agent");
 	/* A reader of our pipe that went away is an error of write(2), not our end. */
 	signal(SIGPIPE, SIG_IGN);
-	rc = signals_open(f);
+	rc = bad_check(f);
+	if (rc == 0)
+		rc = signals_open(f);
 	if (rc == 0)
 		rc = metrics_open(f);
 	if (rc == 0)

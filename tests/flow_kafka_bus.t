@@ -227,6 +227,10 @@ ok $? 'and from a pipe'
 cmp "$T/kafka-bad" "$T/log-bad" && [ -s "$T/log-bad" ]
 ok $? "and $(wc -l < "$T/log-bad") bad ones"
 
+"$BIN/enrich" --in $bus/same-in --out $bus/same-out2 --bad "$bus/same-bad?partition=1" --until-end 2> "$T/log"
+is $? 78 'a URL for bad that is none is told at once'
+like "$(tail -1 "$T/log")" 'same-bad.partition=1: after . only schemas=DIR is known' 'with the mend'
+
 # --- the broker is away ---
 broker stop "$T/kafka"
 "$tool" write --url $bus/away --count 1 --open 2s > "$T/out" 2> "$T/log"
