@@ -19,8 +19,8 @@ code() { curl -sS -o "$T/body" -w '%{http_code}' "$@"; }
 up
 is "$(code "$url/")" 200 "the page"
 like "$(curl -sSI "$url/funnels")" "Content-Security-Policy: default-src 'none'; script-src 'self'" "its policy"
-is "$(curl -sS --compressed "$url/app.js" | head -c 9)" "// app.js" "gzip, as stored"
-is "$(curl -sS "$url/app.js" | head -c 9)" "// app.js" "and inflated for others"
+is "$(curl -sS --compressed "$url/app.js" | head -c 6)" "import" "gzip, as stored"
+is "$(curl -sS "$url/app.js" | head -c 6)" "import" "and inflated for others"
 etag=$(curl -sSI "$url/app.js" | sed -n 's/^ETag: \(.*\)\r/\1/p')
 is "$(code -H "If-None-Match: $etag" "$url/app.js")" 304 "an ETag costs nothing"
 is "$(code "$url/nothing.js")" 404 "no such asset"
