@@ -13,9 +13,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "aggregate/zone.h"
 #include "lib/json.h"
 #include "lib/slice.h"
+#include "lib/zone.h"
 
 #define QUESTION_BUCKETS_MAX 10000
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "aggregate/zone.h"
+#include "lib/zone.h"
 
 #include <errno.h>
 #include <stdlib.h>

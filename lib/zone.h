@@ -5,8 +5,8 @@
  * Weeks begin on Monday. TZif: RFC 8536, version 2 block and its footer rule.
  */
 // SPDX-License-Identifier: Apache-2.0
-#ifndef AGGREGATE_ZONE_H
-#define AGGREGATE_ZONE_H
+#ifndef LIB_ZONE_H
+#define LIB_ZONE_H
 
 #include <stddef.h>
 #include <stdint.h>
