@@ -59,11 +59,14 @@ void durations_close(struct durations *durations)
 
 double durations_mean(const struct durations *durations)
 {
-	double sum = 0;
+	int64_t high = 0, low = 0;
 
-	for (size_t i = 0; i < durations->count; i++)
-		sum += (double)durations->us[i];
-	return sum / (double)durations->count;
+	/* Whole numbers, so that it does not depend on the order in which threads came. */
+	for (size_t i = 0; i < durations->count; i++) {
+		high += durations->us[i] >> 32;
+		low += durations->us[i] & INT64_C(0xffffffff);
+	}
+	return ((double)high * 4294967296.0 + (double)low) / (double)durations->count;
 }
 
 static void write_ms(struct buf *out, const char *name, double us)

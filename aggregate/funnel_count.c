@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "aggregate/funnel_count.h"
+#include "aggregate/funnel_plain.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -640,7 +640,8 @@ int funnel_count_run(struct funnel_result *result, const struct funnel_ask *ask,
 				       1 + result->segments.count + result->segments.has_rest,
 				       (size_t)buckets, scan);
 	if (rc == 0)
-		rc = scan_run(scan, &ops, &job);
+		rc = funnel_plain_may(ask) ? funnel_plain_run(result, ask, scan)
+					   : scan_run(scan, &ops, &job);
 	free(job.ranks);
 	for (size_t h = 0; h < ask->hold_count; h++)
 		scan_prop_close(job.hold[h]);

@@ -100,8 +100,10 @@ static int plan_file(struct plan *plan, const struct scan_conf *conf)
 		const struct scan_selector *selector = &conf->selectors[i];
 		struct checks *checks = &plan->checks[i];
 
-		checks->has_time = selector->from_us > plan->from_us ||
-				   selector->to_us < plan->to_us;
+		checks->has_time = (selector->from_us > plan->from_us &&
+				    selector->from_us > plan->file->time_min) ||
+				   (selector->to_us < plan->to_us &&
+				    selector->to_us <= plan->file->time_max);
 		if (checks->has_time || checks->where || checks->also)
 			plan->checked |= UINT64_C(1) << i;
 	}
@@ -226,6 +228,7 @@ static void walker_close(struct walker *walker)
 	free(walker->runs);
 	free(walker->block);
 	free(walker->ties);
+	free(walker->spans.spans);
 	buf_close(&walker->scratch);
 	free(walker);
 }
@@ -251,9 +254,8 @@ static int more_room(struct walker *walker, size_t room)
 	return 0;
 }
 
-/* The selectors of `match` whose conditions the row satisfies. */
-static uint64_t check_row(const struct walker *walker, size_t file, uint32_t row, int64_t time_us,
-			  uint64_t match, uint32_t leader)
+uint64_t scan_check_row(const struct walker *walker, size_t file, uint32_t row, int64_t time_us,
+			uint64_t match, uint32_t leader)
 {
 	const struct scan_conf *conf = walker->scan->conf;
 	const struct plan *plan = &walker->scan->plans[file];
@@ -295,7 +297,7 @@ take_rows_of(const struct walker *walker, size_t file, uint32_t row, uint32_t en
 		if (time_us < from_us || time_us >= to_us)
 			continue;
 		if (match & checked) {
-			match = check_row(walker, file, row, time_us, match, leader);
+			match = scan_check_row(walker, file, row, time_us, match, leader);
 			if (!match)
 				continue;
 		}
@@ -585,20 +587,45 @@ static int walk(struct walker *walker)
 	return rc;
 }
 
+/* Whichever way the scan goes. */
+static int begin_state(struct walker *walker)
+{
+	const struct scan *scan = walker->scan;
+
+	return scan->ops ? scan->ops->begin(scan->ctx, walker->thread, &walker->state)
+	       : scan->block_ops
+	       ? scan->block_ops->begin(scan->ctx, walker->thread, &walker->state)
+	       : scan->span_ops->begin(scan->ctx, walker->thread, &walker->state);
+}
+
+static int walk_state(struct walker *walker)
+{
+	const struct scan *scan = walker->scan;
+
+	return scan->ops ? walk(walker)
+	       : scan->block_ops ? scan_walk_blocks(walker) : scan_walk_spans(walker);
+}
+
+static int fold_state(struct walker *walker)
+{
+	const struct scan *scan = walker->scan;
+
+	return scan->ops ? scan->ops->fold(scan->ctx, walker->state)
+	       : scan->block_ops ? scan->block_ops->fold(scan->ctx, walker->state)
+				 : scan->span_ops->fold(scan->ctx, walker->state);
+}
+
 static void *run_walker(void *ctx)
 {
 	struct walker *walker = ctx;
 	struct scan *scan = walker->scan;
-	const struct scan_block_ops *blocks = scan->block_ops;
 	int rc, zero = 0, fold;
 
-	rc = blocks ? blocks->begin(scan->ctx, walker->thread, &walker->state)
-		    : scan->ops->begin(scan->ctx, walker->thread, &walker->state);
+	rc = begin_state(walker);
 	if (rc == 0) {
-		rc = blocks ? scan_walk_blocks(walker) : walk(walker);
+		rc = walk_state(walker);
 		pthread_mutex_lock(&scan->fold);
-		fold = blocks ? blocks->fold(scan->ctx, walker->state)
-			      : scan->ops->fold(scan->ctx, walker->state);
+		fold = fold_state(walker);
 		pthread_mutex_unlock(&scan->fold);
 		rc = rc ? rc : fold;
 	}
@@ -620,8 +647,8 @@ static int threads_of(const struct scan *scan)
 	return chunks && (long)chunks < cores ? (int)chunks : (int)cores;
 }
 
-static int run(struct scan_conf *conf, const struct scan_ops *ops,
-	       const struct scan_block_ops *block_ops, void *ctx)
+/* With the ops and ctx that how has. */
+static int run(struct scan_conf *conf, const struct scan *how)
 {
 	struct walker *walkers[THREADS_MAX] = { NULL };
 	pthread_t threads[THREADS_MAX];
@@ -631,9 +658,10 @@ static int run(struct scan_conf *conf, const struct scan_ops *ops,
 
 	if (rc < 0)
 		return rc;
-	scan->ops = ops;
-	scan->block_ops = block_ops;
-	scan->ctx = ctx;
+	scan->ops = how->ops;
+	scan->block_ops = how->block_ops;
+	scan->span_ops = how->span_ops;
+	scan->ctx = how->ctx;
 	scan->chunk = conf->chunk && conf->chunk < SCAN_CHUNK ? conf->chunk : SCAN_CHUNK;
 	count = threads_of(scan);
 	for (int i = 0; i < count && rc == 0; i++)
@@ -656,12 +684,17 @@ static int run(struct scan_conf *conf, const struct scan_ops *ops,
 
 int scan_run(struct scan_conf *conf, const struct scan_ops *ops, void *ctx)
 {
-	return run(conf, ops, NULL, ctx);
+	return run(conf, &(struct scan){ .ops = ops, .ctx = ctx });
 }
 
 int scan_run_blocks(struct scan_conf *conf, const struct scan_block_ops *ops, void *ctx)
 {
-	return run(conf, NULL, ops, ctx);
+	return run(conf, &(struct scan){ .block_ops = ops, .ctx = ctx });
+}
+
+int scan_run_spans(struct scan_conf *conf, const struct scan_span_ops *ops, void *ctx)
+{
+	return run(conf, &(struct scan){ .span_ops = ops, .ctx = ctx });
 }
 
 int scan_one(struct scan *scan, uint32_t leader, struct scan_person *person)

@@ -76,8 +76,8 @@ MUST_CHECK int scan_run(struct scan_conf *conf, const struct scan_ops *ops, void
 
 /* Rows instead of persons, for what needs neither their order nor a person's in one piece: a block
  * is rows of one file, each with the leader of its person. Persons of a chunk (at most conf->chunk
- * of them, from `from` on) come in blocks that follow each other, between two calls of turn: a
- * count of persons is a bit per person of the chunk and cell. */
+ * of them, from `from` on) come in blocks that follow each other, and then turn is called: a count
+ * of persons is a bit per person of the chunk and cell. */
 #define SCAN_CHUNK      1024
 #define SCAN_BLOCK_ROWS 2048
 
@@ -91,7 +91,7 @@ struct scan_block {
 
 struct scan_block_ops {
 	int (*begin)(void *ctx, int thread, void **statep);
-	void (*turn)(void *state);                      /* other persons from here on */
+	int (*turn)(void *state);       /* after a chunk's blocks: other persons from here on */
 	int (*take)(void *state, const struct scan_block *block);
 	int (*fold)(void *ctx, void *state);
 };
@@ -101,6 +101,43 @@ MUST_CHECK int scan_run_blocks(struct scan_conf *conf, const struct scan_block_o
 /* The places in the block of the rows that selector i matches, rising. */
 uint32_t scan_block_select(const struct scan_block *block, size_t i,
 			   uint16_t places[SCAN_BLOCK_ROWS]);
+
+/* Persons, but as spans of rows that nobody has looked at yet: for what often knows enough after a
+ * few of them. Spans of one actor in one file are in canonical order; between them there is none.
+ * PERSON_NOBODY's rows are not among them. */
+struct scan_span {
+	uint32_t file, row, end;
+};
+
+struct scan_spans {
+	struct walker *walker;
+	uint32_t leader, count;
+	struct scan_span *spans;
+};
+
+/* A file's event codes and what each of them matches. */
+struct scan_lens {
+	const void *codes;
+	uint8_t width;
+	const int64_t *times;
+	const uint64_t *bits;           /* by code: selectors */
+	uint64_t checked;               /* these also need scan_span_check: */
+	uint64_t conditional;           /* for more than their time */
+	int64_t from_us, to_us;         /* nothing outside matches */
+};
+
+struct scan_span_ops {
+	int (*begin)(void *ctx, int thread, void **statep);
+	int (*take)(void *state, const struct scan_spans *spans);
+	int (*fold)(void *ctx, void *state);
+};
+
+/* As scan_run; `who` and with_everyone are not for it. */
+MUST_CHECK int scan_run_spans(struct scan_conf *conf, const struct scan_span_ops *ops, void *ctx);
+struct scan_lens scan_span_lens(const struct scan_spans *spans, uint32_t file);
+/* What is left of match by the selectors' conditions. */
+uint64_t scan_span_check(const struct scan_spans *spans, uint32_t file, uint32_t row,
+			 uint64_t match);
 
 /* For one person after the other, on one thread, without ops: what saved queries need. Opening
  * costs a look at each file's event names; *person lives until the next call. */

@@ -122,11 +122,10 @@ static int walk_chunk(struct walker *walker, uint32_t from, uint32_t to)
 	int rc = find_ties(walker, from, to);
 
 	walker->block->from = from;
-	scan->block_ops->turn(walker->state);
 	for (size_t i = 0; i < scan->conf->snapshot->file_count && rc == 0; i++)
 		if (scan->plans[i].bits)
 			rc = walk_file(walker, i, from, to);
-	return rc;
+	return rc == 0 ? scan->block_ops->turn(walker->state) : rc;
 }
 
 static int walk_chunks(struct walker *walker)
@@ -199,7 +198,6 @@ static int walk_units(struct walker *walker)
 	size_t files = scan->conf->snapshot->file_count;
 	int rc = 0;
 
-	scan->block_ops->turn(walker->state);
 	while (rc == 0) {
 		uint32_t unit = atomic_fetch_add(&scan->next, 1), rows;
 		size_t i = 0;
@@ -215,7 +213,7 @@ static int walk_units(struct walker *walker)
 			rc = walk_unit(walker, unit * UNIT_ROWS, unit * UNIT_ROWS +
 				       (rows < UNIT_ROWS ? rows : UNIT_ROWS));
 	}
-	return rc;
+	return rc == 0 ? scan->block_ops->turn(walker->state) : rc;
 }
 
 int scan_walk_blocks(struct walker *walker)

@@ -35,6 +35,7 @@ struct scan {
 	uint32_t actors;                /* 0 .. actors - 1 */
 	const struct scan_ops *ops;     /* one of these; NULL: scan_one */
 	const struct scan_block_ops *block_ops;
+	const struct scan_span_ops *span_ops;
 	void *ctx;
 	uint32_t chunk;
 	atomic_uint next;               /* the first actor of the next chunk */
@@ -69,6 +70,8 @@ struct walker {
 	struct scan_block *block;       /* owned; of scan_block.c */
 	struct scan_tie *ties;          /* owned; [tie_room]: other actors of the chunk's persons */
 	size_t tie_count, tie_room;
+	struct scan_spans spans;        /* of scan_span.c; .spans owned */
+	uint32_t span_room;
 };
 
 /* The first place in file->actor that is not below actor: first guessed, then galloped to. */
@@ -76,7 +79,12 @@ uint32_t scan_find_actor(const struct column_file *file, uint32_t actor);
 /* -ECANCELED, -ETIME. */
 MUST_CHECK int scan_must_stop(const struct scan_conf *conf);
 
-/* scan_block.c */
+/* The selectors of `match` whose conditions the row satisfies. */
+uint64_t scan_check_row(const struct walker *walker, size_t file, uint32_t row, int64_t time_us,
+			uint64_t match, uint32_t leader);
+
+/* scan_block.c, scan_span.c */
 MUST_CHECK int scan_walk_blocks(struct walker *walker);
+MUST_CHECK int scan_walk_spans(struct walker *walker);
 
 #endif

@@ -248,7 +248,7 @@ static int take(void *ctx, const struct scan_block *block)
 	return rc;
 }
 
-static void turn(void *ctx)
+static int turn(void *ctx)
 {
 	struct state *state = ctx;
 
@@ -258,6 +258,7 @@ static void turn(void *ctx)
 		if (tally->seen)
 			memset(tally->seen, 0, state->chunk * tally->words * sizeof(*tally->seen));
 	}
+	return 0;
 }
 
 static void drop_state(struct state *state)

@@ -279,12 +279,13 @@ static int block_begin(void *ctx, int thread, void **statep)
 	return rc;
 }
 
-static void block_turn(void *ctx)
+static int block_turn(void *ctx)
 {
 	struct rank_state *state = ctx;
 
 	memset(state->seen, 0, ranked_count(state->trend) * state->chunk * state->words *
 			       sizeof(*state->seen));
+	return 0;
 }
 
 /* As rank_event, but who was here is a bit. */

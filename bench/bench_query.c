@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /* bench_query - how fast aggregate's store answers
  *
- *      bench_query DIR [THREADS]       DIR: a state that bench_store made and kept
+ *      bench_query DIR [THREADS [NAME]]        DIR: a state that bench_store made and kept; only
+ *                                              questions whose names begin with NAME
  *      bench_query DIR export          its rows as CSV, for bench_query.py: DuckDB, same questions
  *
  * Each question is asked five times; the best wall time and the CPU time of that one are printed,
@@ -10,6 +11,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -163,7 +165,8 @@ int main(int argc, char **argv)
 	if (argc > 2 && strcmp(argv[2], "export") == 0)
 		return export_rows(answer_conf.store);
 	for (size_t i = 0; i < sizeof(questions) / sizeof(questions[0]); i++)
-		ask(answer, i);
+		if (argc <= 3 || strncmp(questions[i].name, argv[3], strlen(argv[3])) == 0)
+			ask(answer, i);
 	answer_close(answer);
 	store_close(answer_conf.store);
 	return 0;
