@@ -40,8 +40,8 @@ function Form({ kinds, name, value: was, close, done }) {
   const [busy, setBusy] = useState(false);
   const kind = kinds.kinds.find((k) => k.type === value.type);
   if (!kind) {
-    return html`<${Dialog} title="Where should events go?" close=${close} wide><div class="grid kinds">${kinds.kinds.map((k) => html`
-      <button class="card" onClick=${() => { setValue({ type: k.type }); setName(k.type); }}><span><b>${k.type}</b><br />
+    return html`<${Dialog} title="Where should events go?" close=${close} wide><div class="grid">${kinds.kinds.map((k) => html`
+      <button class="card" style=${{ textAlign: 'left' }} onClick=${() => { setValue({ type: k.type }); setName(k.type); }}><span><b>${k.type}</b><br />
         <span class="soft small">${k.summary}</span></span></button>`)}</div><//>`;
   }
   const all = [...kind.fields, ...(kind.type === 'file' ? [] : kinds.common.filter((f) => !['type', 'enabled', 'from'].includes(f.name)))];
@@ -104,10 +104,10 @@ function One({ file, status, ledger, open, reload }) {
   };
   if (!value) return html`<section class="card"><h2>${name}</h2><p class="note bad">${file.error}</p></section>`;
   const [tone, words] = !on ? ['', 'off'] : value.type === 'file' ? ['good', 'writing files'] : STATES[status?.state] || ['', 'starting'];
-  return html`<section class="card" aria-label=${name}><div class="row">
+  return html`<section class="card stack" aria-label=${name}><div class="row">
       ${canEdit() ? html`<${Switch} label=${name} on=${on} set=${(next) => change(next ? 'enable' : 'disable')} />` : html`<b>${name}</b>`}
       <span class="grow"></span><span class=${`badge ${tone}`}>${words}</span></div>
-    <p class="soft small">${value.type}${value.url ? ` · ${value.url}` : value.path ? ` · ${value.path}` : ''}</p>
+    <div class="soft small">${value.type}${value.url ? ` · ${value.url}` : value.path ? ` · ${value.path}` : ''}</div>
     <dl class="pairs"><dt>Today</dt><dd>${ledger ? html`<b>${number(ledger.out)}</b> delivered${ledger.pending ? `, ${number(ledger.pending)} under way` : ''}` : '–'}</dd>
       ${ledger?.bad > 0 && html`<dt>Not taken</dt><dd class="bad">${plural(ledger.bad, 'event')}</dd>`}
       ${status?.words && html`<dt>Last error</dt><dd class="bad">${status.words} <span class="soft">${ago(status.failed_at)}</span></dd>`}</dl>

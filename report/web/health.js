@@ -12,11 +12,11 @@ const Verdict = ({ s }) => (s.holds ? s.pending && s.oldest && Date.now() - Date
 function Ledger({ a }) {
   const column = (name, key) => ({ name, number: true, cell: (s) => number(s[key]) });
   return html`<div class="card scroll"><${Table} label="Ledger of each stage" rows=${a.stages} keyOf=${(s) => s.stage} columns=${[
-    { name: 'Stage', cell: (s) => html`${s.stage.replace('sink:', 'to ')}<br /><span class="soft small">${WHAT[s.stage] || 'delivers'}</span>` },
+    { name: 'Stage', cell: (s) => html`${s.stage.replace('sink:', 'to ')}<br /><span class="soft small">${WHAT[s.stage] || s.words || 'delivers'}</span>` },
     column('In', 'in'), column('Out', 'out'), column('Bad', 'bad'), column('Duplicate', 'duplicate'), column('Filtered', 'filtered'), column('Waiting', 'pending'),
     { name: 'Oldest waiting', cell: (s) => (s.oldest ? ago(s.oldest) : '–') },
     { name: '', cell: (s) => html`<${Verdict} s=${s} />` }]} /></div>
-    ${a.stages.filter((s) => s.words).map((s) => html`<p class="soft small"><b>${s.stage}</b>: ${s.words}</p>`)}`;
+    ${a.stages.filter((s) => s.words && (!s.holds || WHAT[s.stage])).map((s) => html`<p class="soft small"><b>${s.stage}</b>: ${s.words}</p>`)}`;
 }
 
 function Trace({ id }) {
@@ -25,8 +25,8 @@ function Trace({ id }) {
   const badge = (word) => html`<span class=${tone(word)}>${word}</span>`;
   return html`<${State} state=${state}>${(a) => (a.found ? html`<ol class="feed" aria-label="Its way">
     ${a.collected.map((c) => html`<li><b>collect</b> took it in ${when(c.at)}, a ${c.type} from ${c.source} ${badge(c.state)}
-      <span class="soft small">offset ${c.partition}-${c.offset}</span></li>`)}
-    ${a.enriched.map((e) => html`<li><b>enrich</b> wrote ${e.event} of <a href=${personHref(e.person)}>${e.person}</a>
+      ${' '}<span class="soft small">offset ${c.partition}-${c.offset}</span></li>`)}
+    ${a.enriched.map((e) => html`<li><b>enrich</b> wrote ${e.event} of <a href=${personHref(e.person)}>${e.person}</a>${' '}
         <span class="soft small">offset ${e.partition}-${e.offset}</span></li>
       <li><b>aggregate</b> ${badge(e.aggregate)}</li>
       ${e.destinations.map((d) => html`<li><b>${d.name}</b> ${badge(d.state)} <span class="soft small">${d.file || ''}</span></li>`)}`)}
@@ -45,11 +45,10 @@ export default function Health({ me, state, set }) {
       const waiting = Math.max(...a.stages.map((s) => s.pending));
       return html`<div class="grid"><div class="card"><h3>Ledger</h3><p class=${`big ${a.holds ? 'good' : 'bad'}`}>${a.holds ? 'Nothing vanished' : 'Does not add up'}</p>
           <p class="soft small">At each stage: in = out + bad + duplicate + filtered + waiting.</p></div>
-        <div class="card"><h3>Waiting</h3><p class="big">${number(waiting)}</p><p class="soft small">events, at the stage that is furthest behind</p></div>
-        <div class="card"><h3>Oldest waiting</h3><p class="big">${oldest ? duration(Date.now() - Date.parse(oldest)) : 'none'}</p>
-          <p class="soft small">since it came in</p></div></div><${Ledger} a=${a} />`;
+        <div class="card"><h3>Waiting</h3><p class="big">${number(waiting)}</p><p class="soft small">${oldest ? `events at the stage that is furthest behind; the oldest came ${
+          duration(Date.now() - Date.parse(oldest))} ago` : 'Everything that came in has gone through.'}</p></div></div><${Ledger} a=${a} />`;
     }}<//>
-    <section class="card"><h2>Where is one event?</h2><form class="row" onSubmit=${search}>
+    <section class="card"><h2>Where is one event?</h2><form class="row" style=${{ alignItems: 'end' }} onSubmit=${search}>
       <${Text} label="Message id" value=${text} set=${setText} /><button class="main">Find</button></form>
       ${id && html`<${Trace} key=${id} id=${id} />`}</section>
     ${me.dbip && html`<p class="soft small"><a href="https://db-ip.com">IP geolocation by DB-IP</a></p>`}`;
