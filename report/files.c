@@ -372,11 +372,29 @@ static int put(struct files *files, const char *kind, struct slice name, struct 
 	return status ? status : files_commit(files, slice_from(kind), name, path, out);
 }
 
+/* KIND/.secrets/NAME.KEY */
+static void remove_secrets(const struct files *files, const char *kind, struct slice name)
+{
+	char path[FILE_PATH_MAX];
+	const struct dirent *entry;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "%.4000s/%s/.secrets", files->dir, kind);
+	dir = opendir(path);
+	while (dir && (entry = readdir(dir)))
+		if (strncmp(entry->d_name, name.ptr, name.len) == 0 &&
+		    entry->d_name[name.len] == '.')
+			unlinkat(dirfd(dir), entry->d_name, 0);
+	if (dir)
+		closedir(dir);
+}
+
 static int remove_file(const struct files *files, const char *kind, struct slice name,
 		       struct buf *out)
 {
 	char path[FILE_PATH_MAX];
 
+	remove_secrets(files, kind, name);
 	if (path_of(files, kind, name, path) < 0 || unlink(path) < 0)
 		return errno == ENOENT ? fail(out, 404, "unknown", "there is no such file") :
 					 fail(out, 500, "write", strerror(errno));

@@ -37,7 +37,8 @@ struct ops {
 enum task_kind {
 	TASK_JSON,                      /* stdout is the answer */
 	TASK_SAID,                      /* {"ok":..,"words":..}: stdout, or what went wrong */
-	TASK_FILE,                      /* a staged destination was checked: it becomes the file */
+	TASK_LINES,                     /* {"lines":[..]}: stdout is a JSON object a line */
+	TASK_FILE,                      /* a staged file was checked: it takes its place */
 	TASK_SOURCES,                   /* so does a millrace.yaml */
 };
 
@@ -89,6 +90,28 @@ static void answer_said(struct task *task, const struct child_result *result)
 	else
 		json_write_text(slice_from(result->status ? result->words : ""), &out);
 	buf_append_char(&out, '}');
+	answer(task->ops, task->request, 200, buf_slice(&out));
+	buf_close(&out);
+}
+
+static void answer_lines(struct task *task, struct slice text)
+{
+	struct buf out = { .limit = CHILD_OUT_MAX + 64 };
+	bool is_first = true;
+
+	buf_append_text(&out, "{\"lines\":[");
+	while (text.len) {
+		const char *end = memchr(text.ptr, '\n', text.len);
+		struct slice line = { text.ptr, end ? (size_t)(end - text.ptr) : text.len };
+
+		text = slice_skip(text, line.len + (end != NULL));
+		if (!line.len || line.ptr[0] != '{')
+			continue;
+		buf_append_text(&out, is_first ? "" : ",");
+		buf_append_slice(&out, line);
+		is_first = false;
+	}
+	buf_append_text(&out, "]}");
 	answer(task->ops, task->request, 200, buf_slice(&out));
 	buf_close(&out);
 }
@@ -190,8 +213,10 @@ static void on_done(void *ctx, const struct child_result *result)
 		commit_file(task);
 	else if (task->kind == TASK_SOURCES && is_fine)
 		commit_sources(task);
-	else if (task->kind != TASK_JSON)
+	else if (task->kind == TASK_FILE || task->kind == TASK_SOURCES)
 		refuse_check(task, result);
+	else if (task->kind == TASK_LINES && is_fine)
+		answer_lines(task, result->out);
 	/* 65: an audit that does not add up; 66: an id that nobody knows. They say so in JSON. */
 	else if (is_fine || (result->out.len && (result->status == 65 || result->status == 66)))
 		answer(ops, task->request, 200, result->out);
@@ -239,8 +264,9 @@ static void check_file(struct ops *ops, struct http_request *request, struct sli
 {
 	struct task *task = new_task(ops, request, TASK_FILE);
 	char name_text[NAME_MAX_BYTES + 1];
-	const char *args[] = { "sink", "check", name_text, NULL,
-			       ops->config[0] ? ops->config_arg : NULL, NULL };
+	bool is_trigger = slice_is(group, "triggers");
+	const char *args[7] = { "sink" };
+	int count = 1;
 	struct buf out = { .limit = 64 << 10 };
 	int status;
 
@@ -254,24 +280,27 @@ static void check_file(struct ops *ops, struct http_request *request, struct sli
 		free(task);
 	} else {
 		snprintf(name_text, sizeof(name_text), "%.*s", (int)name.len, name.ptr);
-		args[3] = task->path;
+		if (is_trigger)
+			args[count++] = "trigger";
+		args[count++] = "check";
+		args[count++] = name_text;
+		args[count++] = task->path;
+		args[count] = ops->config[0] ? ops->config_arg : NULL;
 		run(ops, task, args, QUICK_MS);
 	}
 	buf_close(&out);
 }
 
-/* One --sinks/NAME/status.json each, as they are. */
-static void answer_statuses(struct ops *ops, struct http_request *request)
+/* DIR/NAME/status.json each, as they are. */
+static void put_statuses(struct ops *ops, const char *path, struct buf *out)
 {
-	char path[PATH_MAX], file[PATH_MAX + 300];
-	struct buf out = { .limit = 8 << 20 }, text = { .limit = STATUS_MAX };
+	struct buf text = { .limit = STATUS_MAX };
+	char file[PATH_MAX + 300];
 	const struct dirent *entry;
 	yyjson_val *root;
 	DIR *dir;
 	int count = 0;
 
-	sinks_dir(ops, path);
-	buf_append_text(&out, "{\"statuses\":{");
 	dir = opendir(path);
 	while (dir && (entry = readdir(dir))) {
 		char *at;
@@ -289,16 +318,30 @@ static void answer_statuses(struct ops *ops, struct http_request *request)
 		if (n <= 0 || json_parse(ops->json, (struct slice){ text.ptr, (size_t)n }, &root,
 					 NULL) < 0)
 			continue;
-		buf_append_text(&out, count++ ? "," : "");
-		json_write_text(slice_from(entry->d_name), &out);
-		buf_append_char(&out, ':');
-		json_write(root, &out);
+		buf_append_text(out, count++ ? "," : "");
+		json_write_text(slice_from(entry->d_name), out);
+		buf_append_char(out, ':');
+		json_write(root, out);
 	}
 	if (dir)
 		closedir(dir);
+	buf_close(&text);
+}
+
+/* Of destinations, and of triggers, whose directory is beside theirs. */
+static void answer_statuses(struct ops *ops, struct http_request *request)
+{
+	char path[PATH_MAX], messages[PATH_MAX + 20];
+	struct buf out = { .limit = 8 << 20 };
+
+	sinks_dir(ops, path);
+	snprintf(messages, sizeof(messages), "%s/../messages", path);
+	buf_append_text(&out, "{\"statuses\":{");
+	put_statuses(ops, path, &out);
+	buf_append_text(&out, "},\"messages\":{");
+	put_statuses(ops, messages, &out);
 	buf_append_text(&out, "}}");
 	answer(ops, request, 200, buf_slice(&out));
-	buf_close(&text);
 	buf_close(&out);
 }
 
@@ -366,8 +409,6 @@ static void remove_destination(struct ops *ops, struct http_request *request, co
 		run(ops, task, args, QUICK_MS);
 }
 
-/* --- audit, trace --- */
-
 static bool take_query(const struct http_request *request, const char *key, char *text, size_t size)
 {
 	struct slice raw = http_query(request, key);
@@ -379,6 +420,69 @@ static bool take_query(const struct http_request *request, const char *key, char
 	buf_close(&out);
 	return is_fine && text[0];
 }
+
+/* --- triggers --- */
+
+static bool take_member(struct ops *ops, struct slice body, const char *key, char *text,
+			size_t size)
+{
+	struct slice value = { NULL, 0 };
+	yyjson_val *root;
+
+	if (json_parse(ops->json, body, &root, NULL) == 0)
+		value = json_text(root, key);
+	if (!value.len || value.len >= size || memchr(value.ptr, '\0', value.len))
+		return false;
+	snprintf(text, size, "%.*s", (int)value.len, value.ptr);
+	return true;
+}
+
+static void ask_trigger(struct ops *ops, struct http_request *request, const char *name,
+			struct slice verb)
+{
+	char data[PATH_MAX + 20], text[ID_MAX + 16] = "";
+	const char *args[10] = { "millrace", "trigger", NULL, name, ops->config_arg };
+	bool is_post = slice_is(request->method, "POST");
+	int64_t timeout_ms = is_post ? TEST_MS : QUICK_MS;
+	enum task_kind kind = TASK_SAID;
+	struct task *task;
+	int count = 5;
+
+	if (ops->conf.options->data) {
+		snprintf(data, sizeof(data), "--data=%s", ops->conf.options->data);
+		args[count++] = data;
+	}
+	if (is_post && slice_is(verb, "enable")) {
+		args[2] = "enable";
+	} else if (is_post && slice_is(verb, "disable")) {
+		args[2] = "disable";
+	} else if (is_post && slice_is(verb, "test")) {
+		args[2] = "test";
+		snprintf(text, sizeof(text), "--address=");
+		if (!take_member(ops, request->body, "address", text + 10, sizeof(text) - 10)) {
+			refuse(ops, request, 400, "address", "to which address?");
+			return;
+		}
+		args[count++] = text;
+	} else if (!is_post && slice_is(verb, "preview")) {
+		args[2] = "preview";
+		snprintf(text, sizeof(text), "--person=");
+		if (take_query(request, "person", text + 9, sizeof(text) - 9))
+			args[count++] = text;
+	} else if (!is_post && slice_is(verb, "log")) {
+		args[2] = "log";
+		args[count++] = "--limit=200";
+		kind = TASK_LINES;
+	} else {
+		refuse(ops, request, 404, "unknown", "there is no such path");
+		return;
+	}
+	task = new_task(ops, request, kind);
+	if (task)
+		run(ops, task, args, timeout_ms);
+}
+
+/* --- audit, trace --- */
 
 static void ask_ledger(struct ops *ops, struct http_request *request, bool is_trace)
 {
@@ -524,13 +628,14 @@ static bool copy_name(struct slice name, char text[NAME_MAX_BYTES + 1])
 static bool route(struct ops *ops, struct http_request *request, const struct slice parts[3])
 {
 	bool is_get = slice_is(request->method, "GET"), is_put = slice_is(request->method, "PUT");
-	bool is_file = slice_is(parts[0], "files") && slice_is(parts[1], "destinations") &&
-		       parts[2].len && !is_get;
+	bool is_trigger = slice_is(parts[0], "triggers");
+	bool is_file = slice_is(parts[0], "files") && !is_get && parts[2].len &&
+		       (slice_is(parts[1], "destinations") || slice_is(parts[1], "triggers"));
 	bool is_destination = slice_is(parts[0], "destinations");
 	bool is_ledger = slice_is(parts[0], "audit") || slice_is(parts[0], "trace");
 	char name[NAME_MAX_BYTES + 1];
 
-	if (!is_file && !is_destination && !is_ledger)
+	if (!is_file && !is_destination && !is_trigger && !is_ledger)
 		return false;
 	if (!ops->config[0] && !is_file) {
 		refuse(ops, request, 404, "no_config", "report was not told of a millrace.yaml: "
@@ -542,9 +647,12 @@ static bool route(struct ops *ops, struct http_request *request, const struct sl
 		       "and begins with none of '-'");
 	} else if (is_destination) {
 		ask_destination(ops, request, name, parts[2]);
+	} else if (is_trigger) {
+		ask_trigger(ops, request, name, parts[2]);
 	} else if (is_put) {
 		check_file(ops, request, parts[1], parts[2]);
-	} else if (slice_is(request->method, "DELETE") && ops->config[0]) {
+	} else if (slice_is(request->method, "DELETE") && ops->config[0] &&
+		   slice_is(parts[1], "destinations")) {
 		remove_destination(ops, request, name);
 	} else {
 		return false;           /* files.h deletes it */
@@ -556,15 +664,16 @@ bool ops_answer(struct ops *ops, struct http_request *request, struct slice path
 		enum access_role role)
 {
 	static const char *const KINDS[] = { "sink", "kinds", NULL };
+	static const char *const TRIGGERS[] = { "sink", "triggers", NULL };
 	bool is_get = slice_is(request->method, "GET");
 	struct slice parts[3];
 	struct task *task;
 
 	if (!split(path, parts))
 		return false;
-	if (slice_is(path, "kinds") && is_get) {
+	if ((slice_is(path, "kinds") || slice_is(path, "triggers")) && is_get) {
 		if ((task = new_task(ops, request, TASK_JSON)))
-			run(ops, task, KINDS, QUICK_MS);
+			run(ops, task, path.ptr[0] == 'k' ? KINDS : TRIGGERS, QUICK_MS);
 		return true;
 	}
 	if (slice_is(path, "statuses") && is_get) {

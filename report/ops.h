@@ -8,6 +8,12 @@
  *      POST   /api/destinations/NAME/test          one made-up event: sink test
  *      GET    /api/destinations/NAME/letters       dead letters
  *      POST   /api/destinations/NAME/send          them once more: sink --from bad
+ *      GET    /api/triggers                        their table of fields: sink triggers
+ *      PUT    /api/files/triggers/NAME             checked by `sink trigger check`
+ *      POST   /api/triggers/NAME/enable            and disable
+ *      GET    /api/triggers/NAME/preview?person=ID what would be sent
+ *      POST   /api/triggers/NAME/test              {"address"}: it is sent there
+ *      GET    /api/triggers/NAME/log               what was sent: the latest lines
  *      GET    /api/audit?last=1h                   ledgers: millrace audit
  *      GET    /api/trace?id=ID                     one event: millrace trace
  *      GET    /api/sources                         and write keys, for editors
