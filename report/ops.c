@@ -134,17 +134,26 @@ static void sinks_dir(const struct ops *ops, char path[PATH_MAX])
 		 is_absolute ? "" : "/", options->sinks);
 }
 
+/* DATA/NAME; the directory of sinks need not be there yet. */
+static void beside_sinks(const struct ops *ops, const char *name, char path[PATH_MAX + 20])
+{
+	char dir[PATH_MAX], *slash;
+
+	sinks_dir(ops, dir);
+	slash = strrchr(dir, '/');
+	snprintf(path, PATH_MAX + 20, "%.*s%s", slash ? (int)(slash - dir + 1) : 0, dir, name);
+}
+
 const char *ops_collect(const struct ops *ops, char url[OPS_URL_MAX])
 {
 	const char *told = ops->conf.options->collect;
 	size_t len = strlen(told);
-	char path[PATH_MAX], file[PATH_MAX + 20], line[100] = "";
+	char file[PATH_MAX + 20], line[100] = "";
 	FILE *port;
 
 	if (len < 2 || strcmp(told + len - 2, ":0") != 0)
 		return told;
-	sinks_dir(ops, path);
-	snprintf(file, sizeof(file), "%s/../collect.port", path);
+	beside_sinks(ops, "collect.port", file);
 	port = fopen(file, "re");
 	if (port && fgets(line, sizeof(line), port))
 		line[strcspn(line, "\n")] = '\0';
@@ -335,7 +344,7 @@ static void answer_statuses(struct ops *ops, struct http_request *request)
 	struct buf out = { .limit = 8 << 20 };
 
 	sinks_dir(ops, path);
-	snprintf(messages, sizeof(messages), "%s/../messages", path);
+	beside_sinks(ops, "messages", messages);
 	buf_append_text(&out, "{\"statuses\":{");
 	put_statuses(ops, path, &out);
 	buf_append_text(&out, "},\"messages\":{");

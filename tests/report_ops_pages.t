@@ -9,8 +9,8 @@ mkdir -p "$home/destinations" "$home/geo"
 start stub python3 tests/stub.py "$T/stub" "$T/requests" "$T/mode"
 echo poison > "$T/mode"
 wait_for 20 test -s "$T/stub"
-touch "$home/geo/dbip-city-ipv4.mmdb"
-perl tests/mmdb.pl "$home/geo/dbip-city-ipv4.mmdb" > /dev/null 2>&1
+perl tests/mmdb.pl "$home/geo"
+mv "$home/geo/flat4.mmdb" "$home/geo/dbip-city-ipv4.mmdb"
 cat > "$home/millrace.yaml" << EOF
 bus: log:data
 sources:
@@ -20,6 +20,7 @@ collect: {listen: '127.0.0.1:0'}
 aggregate: {http: '127.0.0.1:0'}
 report: {listen: '127.0.0.1:0'}
 sink: {allow_host: [127.0.0.1], flush_after: 300ms}
+enrich: {geoip: geo/dbip-city-ipv4.mmdb}
 EOF
 start up "$BIN/millrace" up --config "$home/millrace.yaml"
 wait_for 20 test -s "$home/data/report.port" -a -s "$home/data/collect.port" -a -s "$home/data/aggregate.port"

@@ -59,7 +59,7 @@ function Form({ kinds, name, value: was, close, done }) {
       <button type="button" onClick=${close}>Cancel</button><button class="main" disabled=${busy}>${name ? 'Save' : 'Save and switch on'}</button>`}>
     <div class="stack"><p class="soft small">${kind.summary}</p>
       ${error && !all.some((f) => wrongOf(error, f.name)) && html`<p class="note bad" role="alert">${error}</p>`}
-      ${!name && html`<${Text} label="Name *" value=${own} set=${setName} required pattern="[A-Za-z0-9_][-A-Za-z0-9_]*" hint="Letters, digits, - and _." />`}
+      ${!name && html`<${Text} label="Name *" value=${own} set=${setName} required pattern="\\w[\\w\\-]*" hint="Letters, digits, - and _." />`}
       ${all.slice(0, kind.fields.length).map(input)}
       ${all.length > kind.fields.length && html`<details open=${all.slice(kind.fields.length).some((f) => wrongOf(error, f.name))}>
         <summary>Which events, how fast, how often again</summary><div class="stack">${all.slice(kind.fields.length).map(input)}</div></details>`}</div><//>`;

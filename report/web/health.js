@@ -11,7 +11,7 @@ const Verdict = ({ s }) => (s.holds ? s.pending && s.oldest && Date.now() - Date
 
 function Ledger({ a }) {
   const column = (name, key) => ({ name, number: true, cell: (s) => number(s[key]) });
-  return html`<div class="card scroll"><${Table} label="Ledger of each stage" rows=${a.stages} keyOf=${(s) => s.stage} columns=${[
+  return html`<div class="card scroll pinned"><${Table} label="Ledger of each stage" rows=${a.stages} keyOf=${(s) => s.stage} columns=${[
     { name: 'Stage', cell: (s) => html`${s.stage.replace('sink:', 'to ')}<br /><span class="soft small">${WHAT[s.stage] || s.words || 'delivers'}</span>` },
     column('In', 'in'), column('Out', 'out'), column('Bad', 'bad'), column('Duplicate', 'duplicate'), column('Filtered', 'filtered'), column('Waiting', 'pending'),
     { name: 'Oldest waiting', cell: (s) => (s.oldest ? ago(s.oldest) : '–') },

@@ -29,7 +29,7 @@ function Form({ table, queries, name, value: was, close, done }) {
   return html`<${Dialog} title=${name ? `Message ${name}` : 'New message'} close=${close} onSubmit=${save} wide actions=${html`
       <button type="button" onClick=${close}>Cancel</button><button class="main">${name ? 'Save' : 'Save, switched off'}</button>`}>
     <div class="stack">${error && ![...later, ...channel.fields].some((f) => wrongOf(error, f.name)) && html`<p class="note bad" role="alert">${error}</p>`}
-      ${!name && html`<${Text} label="Name *" value=${own} set=${setName} required pattern="[A-Za-z0-9_][-A-Za-z0-9_]*" hint="Letters, digits, - and _." />`}
+      ${!name && html`<${Text} label="Name *" value=${own} set=${setName} required pattern="\\w[\\w\\-]*" hint="Letters, digits, - and _." />`}
       <${Select} label="Saved query *" value=${value.query || ''} set=${(q) => put('query', q)} required
         hint=${queries.length ? '' : 'There is none yet: make one on the page People, and save it.'} options=${[['', 'Choose…'], ...queries.map((q) => [q, q])]} />
       <${Select} label="When" value=${value.on || 'enter'} set=${(on) => put('on', on)} options=${Object.entries(WHEN)} />

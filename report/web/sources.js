@@ -6,27 +6,23 @@ import { Title, State, Switch, Dialog, Text, Choices, Code, Empty, toast } from 
 const SNIPPETS = {
   'Web page': (u, k) => `<script>
 (() => {
-  const a = window.analytics = window.analytics || [];
+  const a = window.analytics = [];
   a.methods = ['track', 'identify', 'page', 'group', 'alias', 'reset'];
-  a.methods.forEach((m) => { a[m] = (...args) => { a.push([m, ...args]); return a; }; });
-  a._writeKey = '${k}'; a._cdn = '${u}'; a._loadOptions = {}; a.SNIPPET_VERSION = '5.2.1';
-  const s = document.createElement('script'); s.async = true;
-  s.src = '${u}/analytics.js/v1/${k}/analytics.min.js';
-  document.head.append(s);
+  a.methods.forEach((m) => { a[m] = (...args) => a.push([m, ...args]); });
+  Object.assign(a, { _writeKey: '${k}', _cdn: '${u}', _loadOptions: {}, SNIPPET_VERSION: '5.2.1' });
+  document.head.append(Object.assign(document.createElement('script'),
+    { async: true, src: '${u}/analytics.js/v1/${k}/analytics.min.js' }));
   a.page();
 })();
 </script>
-<!-- collect serves this file with: collect: { analytics_js: node_modules/@segment/analytics-next/dist/umd/standalone.js } -->`,
-  'npm, browser': (u, k) => `// npm install @segment/analytics-next
-import { AnalyticsBrowser } from '@segment/analytics-next';
+<!-- collect serves that file: collect: { analytics_js: .../@segment/analytics-next/dist/umd/standalone.js } -->`,
+  'npm, browser': (u, k) => `import { AnalyticsBrowser } from '@segment/analytics-next';
 
 const analytics = AnalyticsBrowser.load({ writeKey: '${k}', cdnURL: '${u}' }, {
-  integrations: { 'Segment.io': { apiHost: '${u.replace(/^https?:\/\//, '')}/v1', protocol: '${u.split(':')[0]}' } },
+  integrations: { 'Segment.io': { apiHost: '${u.split('//')[1]}/v1', protocol: '${u.split(':')[0]}' } },
 });
-analytics.identify('user-1', { email: 'ann@example.com' });
 analytics.track('Signed Up', { plan: 'pro' });`,
-  'Node.js': (u, k) => `// npm install @segment/analytics-node
-import { Analytics } from '@segment/analytics-node';
+  'Node.js': (u, k) => `import { Analytics } from '@segment/analytics-node';
 
 const analytics = new Analytics({ writeKey: '${k}', host: '${u}' });
 analytics.track({ userId: 'user-1', event: 'Signed Up', properties: { plan: 'pro' } });
@@ -40,11 +36,10 @@ analytics.track('user-1', 'Signed Up', {'plan': 'pro'})
 analytics.flush()`,
   Go: (u, k) => `// go get github.com/segmentio/analytics-go/v3
 client, _ := analytics.NewWithConfig("${k}", analytics.Config{Endpoint: "${u}"})
-defer client.Close()
 client.Enqueue(analytics.Track{UserId: "user-1", Event: "Signed Up",
-\tProperties: analytics.NewProperties().Set("plan", "pro")})`,
-  curl: (u, k) => `curl -u ${k}: ${u}/v1/track -H 'Content-Type: application/json' \\
-  -d '{"userId":"user-1","event":"Signed Up","properties":{"plan":"pro"}}'`,
+	Properties: analytics.NewProperties().Set("plan", "pro")})
+client.Close()`,
+  curl: (u, k) => `curl -u ${k}: ${u}/v1/track -d '{"userId":"user-1","event":"Signed Up","properties":{"plan":"pro"}}'`,
 };
 
 // Other machines do not know this one as 127.0.0.1.
