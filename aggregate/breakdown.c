@@ -425,3 +425,15 @@ void breakdown_look_rows(struct breakdown_look *look, const struct scan_block *b
 			keys[i] += numbers[i] * part->stride;
 	}
 }
+
+bool breakdown_is_event(const struct breakdown *breakdown)
+{
+	return breakdown->count == 1 && !breakdown->parts[0].wants_ranges &&
+	       !scan_prop_has_lists(breakdown->parts[0].prop) &&
+	       scan_prop_is_event(breakdown->parts[0].prop);
+}
+
+uint64_t breakdown_key_of(const struct breakdown_look *look, size_t file, uint32_t code)
+{
+	return scan_look_code(look->looks[0], file, code) * look->breakdown->parts[0].stride;
+}

@@ -52,6 +52,9 @@ size_t breakdown_look_up(struct breakdown_look *look, uint32_t leader,
 			 const struct scan_event *event, const uint64_t **keys);
 /* Has every event one key? Then those of rows of a block can be had at once. */
 bool breakdown_is_single(const struct breakdown *breakdown);
+/* By the event's name alone? Then a code of that column has its key. */
+bool breakdown_is_event(const struct breakdown *breakdown);
+uint64_t breakdown_key_of(const struct breakdown_look *look, size_t file, uint32_t code);
 /* Does it ask who did it? */
 bool breakdown_has_profile(const struct breakdown *breakdown);
 void breakdown_look_rows(struct breakdown_look *look, const struct scan_block *block,

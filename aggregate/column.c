@@ -21,6 +21,7 @@ struct opened {
 	struct column_foot foot;
 	const struct column_entry *entries;
 	struct column *columns;         /* owned */
+	uint32_t *quarters;             /* owned */
 	const char *bytes;              /* the image */
 	size_t size;
 	struct buf image;               /* owned; empty for a mapped file */
@@ -137,6 +138,63 @@ static int open_column(struct opened *opened, uint32_t i, struct err *err)
 	return 0;
 }
 
+static int64_t quarter_of(int64_t time_us)
+{
+	return time_us / COLUMN_QUARTER_US - (time_us % COLUMN_QUARTER_US < 0);
+}
+
+#define FAR_US (INT64_C(1) << 60)
+
+/* The width of the codes is a constant in each copy of this. */
+static inline __attribute__((always_inline)) int
+count_quarters_of(struct opened *opened, uint8_t width)
+{
+	const struct column_file *file = &opened->file;
+	const void *codes = file->event->codes;
+	uint64_t stride = file->event->values + UINT64_C(1);
+	uint64_t begin = (uint64_t)(file->quarter_first * COLUMN_QUARTER_US);
+
+	for (uint32_t row = 0; row < file->rows; row++) {
+		uint64_t quarter = ((uint64_t)file->time[row] - begin) / COLUMN_QUARTER_US;
+		uint32_t code = column_load(codes, width, row);
+
+		if (quarter >= file->quarter_count || code >= stride)
+			return -EBADMSG;
+		opened->quarters[quarter * stride + code]++;
+	}
+	return 0;
+}
+
+/* About 3 ns a row, next to the checksums' 30. */
+static int count_quarters(struct opened *opened)
+{
+	struct column_file *file = &opened->file;
+	uint64_t cells;
+
+	if (file->rows == 0 || file->time_min < -FAR_US || file->time_max > FAR_US)
+		return 0;
+	file->quarter_first = quarter_of(file->time_min);
+	cells = (uint64_t)(quarter_of(file->time_max) - file->quarter_first) + 1;
+	if (cells > UINT32_MAX)
+		return 0;
+	file->quarter_count = (uint32_t)cells;
+	cells *= file->event->values + UINT64_C(1);
+	if (cells > file->rows / 2 + UINT64_C(4096))
+		return 0;
+	opened->quarters = calloc(cells, sizeof(*opened->quarters));
+	if (!opened->quarters)
+		return -ENOMEM;
+	file->quarters = opened->quarters;
+	switch (file->event->width) {
+	case 1:
+		return count_quarters_of(opened, 1);
+	case 2:
+		return count_quarters_of(opened, 2);
+	default:
+		return count_quarters_of(opened, 4);
+	}
+}
+
 static int open_bytes(struct opened *opened, struct err *err)
 {
 	const struct column_foot *foot = &opened->foot;
@@ -168,7 +226,10 @@ static int open_bytes(struct opened *opened, struct err *err)
 	file->event = column_find(file, SLICE("$event"));
 	if (file->rows && (!file->event || file->event->is_sparse))
 		return damaged(err, opened, "no column of event names");
-	return 0;
+	rc = count_quarters(opened);
+	return rc == -EBADMSG ? damaged(err, opened, "times or event codes")
+	       : rc < 0	      ? err_set(err, rc, "no memory")
+			      : 0;
 }
 
 int column_open_image(struct column_file **filep, struct buf *image, struct err *err)
@@ -257,6 +318,7 @@ void column_close(struct column_file *file)
 		buf_close(&opened->image);
 	else if (opened->bytes)
 		munmap((void *)(uintptr_t)opened->bytes, opened->size);
+	free(opened->quarters);
 	free(opened->columns);
 	free(opened);
 }

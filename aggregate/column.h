@@ -29,6 +29,8 @@
 
 #include "aggregate/prop.h"
 
+#define COLUMN_QUARTER_US (INT64_C(900) * 1000000)
+
 /* Orders and tells apart events. A message id that is a UUID in lower case: its 16 bytes; else the
  * first 8 bytes of the text and its XXH3. memcmp order; equal means: the same event. */
 struct message_key {
@@ -63,6 +65,12 @@ struct column_file {
 	uint32_t column_count;
 	const struct column *columns;   /* by name */
 	const struct column *event;     /* $event; NULL only where there are no rows */
+	/* How many rows each event has in each quarter of an hour, counted when it was opened:
+	 * quarters[i * (event->values + 1) + code], of the one that begins (quarter_first + i) *
+	 * COLUMN_QUARTER_US. NULL: that would be too many for so few rows. */
+	int64_t quarter_first;
+	uint32_t quarter_count;
+	const uint32_t *quarters;
 	uint64_t bytes;                 /* of the whole image */
 	/* Actors, rising, whose rows do not count any more (store_forget): the next merge drops
 	 * them. Who walks actor[] himself must ask column_is_gone; column_run does. Set by the

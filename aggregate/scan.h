@@ -180,6 +180,7 @@ void scan_look_rows(struct scan_look *look, const struct scan_block *block,
 		    const uint16_t *places, uint32_t count, uint32_t *numbers);
 bool scan_prop_has_lists(const struct scan_prop *prop);
 bool scan_prop_is_of_profile(const struct scan_prop *prop);
+bool scan_prop_is_event(const struct scan_prop *prop);  /* $event itself */
 /* The number of a code of a file's own column, for who walks columns himself. */
 uint32_t scan_look_code(const struct scan_look *look, size_t file, uint32_t code);
 

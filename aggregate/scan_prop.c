@@ -25,7 +25,7 @@ struct scan_prop {
 	uint32_t **elements;            /* [count], of lists: count, numbers..; NULL: itself */
 	uint32_t *itself;               /* [count]: i at i, for values that are no list */
 	struct arena arena;             /* texts that were made, elements */
-	bool is_known, has_lists;
+	bool is_known, has_lists, is_event;
 	enum scan_cast cast;
 };
 
@@ -247,6 +247,7 @@ int scan_prop_open(struct scan_prop **propp, const struct snapshot *snapshot,
 		return -ENOMEM;
 	prop->snapshot = snapshot;
 	prop->cast = conf->cast;
+	prop->is_event = !conf->of_profile && slice_is(conf->name, "$event");
 	prop->values_max = conf->values_max ? (uint32_t)conf->values_max : VALUES_MAX;
 	prop->columns = calloc(snapshot->file_count + 1, sizeof(*prop->columns));
 	prop->numbers = calloc(snapshot->file_count + 1, sizeof(*prop->numbers));
@@ -350,6 +351,11 @@ uint32_t scan_look(struct scan_look *look, uint32_t leader, const struct scan_ev
 bool scan_prop_has_lists(const struct scan_prop *prop)
 {
 	return prop->has_lists;
+}
+
+bool scan_prop_is_event(const struct scan_prop *prop)
+{
+	return prop->is_event;
 }
 
 bool scan_prop_is_of_profile(const struct scan_prop *prop)

@@ -63,4 +63,17 @@ MUST_CHECK int trend_count_value(const struct run *run, struct cells *cells, uin
 bool trend_has_blocks(const struct run *run);
 MUST_CHECK int trend_run_blocks(struct run *run);
 
+/* trend_quarter.c: totals of events without conditions, without rows. */
+struct trend_quarters {
+	void *ctx;
+	size_t m;                       /* the measure */
+	uint64_t key;                   /* of the breakdown */
+};
+typedef int trend_quarter_fn(const struct trend_quarters *quarters, int64_t time_us,
+			     uint32_t count);
+bool trend_has_quarters(const struct trend *trend, const struct trend_range *range);
+MUST_CHECK int trend_take_quarters(struct trend *trend, const struct trend_range *range,
+				   trend_quarter_fn *take, void *ctx);
+MUST_CHECK int trend_run_quarters(struct run *run);
+
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "aggregate/trend.h"
+#include "aggregate/trend_own.h"
 
 #include <errno.h>
 #include <math.h>
@@ -386,6 +386,22 @@ static int rank_fold(void *ctx, void *one)
 	return rc;
 }
 
+/* Without rows. */
+static int rank_quarter(const struct trend_quarters *quarters, int64_t time_us, uint32_t count)
+{
+	struct rank_result *result = quarters->ctx;
+	struct rank *rank;
+	int rc;
+
+	(void)time_us;
+	if (quarters->m >= ranked_count(result->trend))
+		return 0;
+	rc = ranking_at(result->trend, &result->rankings[quarters->m], quarters->key, &rank);
+	if (rc == 0)
+		rank->events += count;
+	return rc;
+}
+
 static double rank_value(const struct trend_measure *measure, const struct rank *rank)
 {
 	switch (measure->kind) {
@@ -469,7 +485,9 @@ static int rank(struct trend *trend, const struct trend_range *range)
 	result->trend = trend;
 	for (size_t i = 0; i < ranked_count(trend) && rc == 0; i++)
 		rc = keymap_init(&result->rankings[i].keys, breakdown_keys(trend->breakdown));
-	if (rc == 0)
+	if (rc == 0 && trend_has_quarters(trend, range))
+		rc = trend_take_quarters(trend, range, rank_quarter, result);
+	else if (rc == 0)
 		rc = has_blocks(trend)
 		     ? trend_scan_blocks(trend, range, chunk_of(trend), &block_ops, result)
 		     : trend_scan(trend, range, true, &ops, result);

@@ -801,7 +801,9 @@ int trend_run(struct trend *trend, const struct trend_range *range, struct trend
 		in_order |= trend->measures[i].days || trend->measures[i].kind == TREND_SESSIONS;
 		rc = cells_init(&run->result[i], run, i);
 	}
-	if (rc == 0 && !in_order && trend_has_blocks(run))
+	if (rc == 0 && trend_has_quarters(trend, range))
+		rc = trend_run_quarters(run);
+	else if (rc == 0 && !in_order && trend_has_blocks(run))
 		rc = trend_run_blocks(run);
 	else if (rc == 0)
 		rc = trend_scan(trend, range, !in_order, &ops, run);
