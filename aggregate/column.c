@@ -419,11 +419,44 @@ static uint32_t seek(const uint32_t *list, uint32_t count, uint32_t from, uint32
 	return low;
 }
 
-bool column_has_gone(const struct column_file *file, uint32_t actor)
+/* gone[] has few entries as a rule. */
+static int64_t gone_until(const struct column_file *file, uint32_t actor)
 {
-	uint32_t at = seek(file->gone, file->gone_count, 0, actor);
+	uint32_t low = 0, high = file->gone_count;
 
-	return at < file->gone_count && file->gone[at] == actor;
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (file->gone[middle].actor < actor)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < file->gone_count && file->gone[low].actor == actor ? file->gone[low].until_us
+									: INT64_MIN;
+}
+
+uint32_t column_first_left(const struct column_file *file, uint32_t place)
+{
+	uint32_t row = file->start[place], end = file->start[place + 1];
+	int64_t until_us = gone_until(file, file->actor[place]);
+
+	while (row < end && file->time[row] <= until_us)
+		row++;
+	return row;
+}
+
+bool column_gone_run(const struct column_file *file, uint32_t g, uint32_t *from, uint32_t *row,
+		     uint32_t *count)
+{
+	uint32_t at = seek(file->actor, file->actors, *from, file->gone[g].actor);
+
+	*from = at;
+	if (at >= file->actors || file->actor[at] != file->gone[g].actor)
+		return false;
+	*row = file->start[at];
+	*count = column_first(file, at) - *row;
+	return *count != 0;
 }
 
 bool column_run(const struct column_file *file, uint32_t actor, uint32_t *from, uint32_t *row,
@@ -432,11 +465,11 @@ bool column_run(const struct column_file *file, uint32_t actor, uint32_t *from, 
 	uint32_t at = seek(file->actor, file->actors, *from, actor);
 
 	*from = at;
-	if (at >= file->actors || file->actor[at] != actor || column_is_gone(file, actor))
+	if (at >= file->actors || file->actor[at] != actor)
 		return false;
-	*row = file->start[at];
+	*row = column_first(file, at);
 	*count = file->start[at + 1] - *row;
-	return true;
+	return *count != 0;
 }
 
 uint32_t column_code_sparse(const struct column *column, uint32_t row, uint32_t *at)

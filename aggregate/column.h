@@ -72,10 +72,13 @@ struct column_file {
 	uint32_t quarter_count;
 	const uint32_t *quarters;
 	uint64_t bytes;                 /* of the whole image */
-	/* Actors, rising, whose rows do not count any more (store_forget): the next merge drops
-	 * them. Who walks actor[] himself must ask column_is_gone; column_run does. Set by the
-	 * store. */
-	const uint32_t *gone;
+	/* Actors, rising, whose rows until a time do not count any more (store_forget): the next
+	 * merge drops them. Who walks actor[] himself begins at column_first; column_run does. Set
+	 * by the store. */
+	const struct column_gone {
+		uint32_t actor;
+		int64_t until_us;       /* of the event, that instant too */
+	} *gone;
 	uint32_t gone_count;
 };
 
@@ -99,10 +102,14 @@ uint32_t column_code_of(const struct column *column, const struct prop *value);
  * kept by the caller, 0 at first): rising actors cost O(1) each. */
 bool column_run(const struct column_file *file, uint32_t actor, uint32_t *from, uint32_t *row,
 		uint32_t *count);
-bool column_has_gone(const struct column_file *file, uint32_t actor);
-static inline bool column_is_gone(const struct column_file *file, uint32_t actor)
+/* The rows that do not count of gone[g]; false: there are none. *from as in column_run. */
+bool column_gone_run(const struct column_file *file, uint32_t g, uint32_t *from, uint32_t *row,
+		     uint32_t *count);
+/* The first row that counts of the actor at place; its rows end at start[place + 1]. */
+uint32_t column_first_left(const struct column_file *file, uint32_t place);
+static inline uint32_t column_first(const struct column_file *file, uint32_t place)
 {
-	return file->gone_count != 0 && column_has_gone(file, actor);
+	return file->gone_count ? column_first_left(file, place) : file->start[place];
 }
 
 /* May row's message be in this file? Never false for one that is (a Bloom filter). */

@@ -16,29 +16,31 @@ struct due {
 	char *id;                       /* owned */
 	size_t len;
 	char kind;
-	int64_t until_us;
+	int64_t until_us;               /* of events */
+	int64_t due_us;                 /* reading has passed it */
 };
 
 struct ask {
 	struct slice id;                /* the asker's, who waits; empty: he gave up */
 	enum { ASK_FREE, ASK_NEW, ASK_KEPT, ASK_DONE, ASK_UNKNOWN, ASK_FAILED } state;
-	int64_t until_us;
+	int64_t due_us;
 };
 
 struct erase {
 	struct store *store;
 	struct saved_out out;
-	struct due *due;                /* owned; in order of their moments */
+	struct due *due;                /* owned; rising due_us */
 	size_t due_count, due_room;
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	struct ask asks[ASKED_MAX];
 };
 
-static int add_due(struct erase *erase, struct slice id, char kind, int64_t until_us)
+static int add_due(struct erase *erase, struct slice id, char kind, int64_t until_us,
+		   int64_t due_us)
 {
 	struct due due = { .id = malloc(id.len + 1), .len = id.len, .kind = kind,
-			   .until_us = until_us };
+			   .until_us = until_us, .due_us = due_us };
 	size_t at = erase->due_count;
 
 	if (due.id && at == erase->due_room) {
@@ -55,7 +57,7 @@ static int add_due(struct erase *erase, struct slice id, char kind, int64_t unti
 		return -ENOMEM;
 	}
 	memcpy(due.id, id.ptr, id.len);
-	for (; at && erase->due[at - 1].until_us > until_us; at--)
+	for (; at && erase->due[at - 1].due_us > due_us; at--)
 		erase->due[at] = erase->due[at - 1];
 	erase->due[at] = due;
 	erase->due_count++;
@@ -67,7 +69,7 @@ static int take(void *ctx, const struct value *fields, struct err *err)
 	struct slice kind = value_slice(&fields[DELETED_KIND]);
 
 	if (add_due(ctx, value_slice(&fields[DELETED_ID]), kind.len ? kind.ptr[0] : 'u',
-		    fields[DELETED_RECEIVED_AT].num) < 0)
+		    fields[DELETED_RECEIVED_AT].num, fields[DELETED_COMPUTED_AT].num) < 0)
 		return err_set(err, -ENOMEM, "deleted: no memory");
 	return 0;
 }
@@ -144,7 +146,7 @@ enum erase_fate erase_ask(struct erase *erase, struct slice id, int wait_ms, int
 		       : ask->state == ASK_KEPT	   ? ERASE_KEPT
 		       : ask->state == ASK_UNKNOWN ? ERASE_UNKNOWN
 						   : ERASE_REFUSED;
-		*until_us = ask->until_us;
+		*until_us = ask->due_us;
 		ask->state = ASK_FREE;
 	}
 	pthread_mutex_unlock(&erase->lock);
@@ -158,6 +160,7 @@ static int keep(struct erase *erase, struct ask *ask, struct err *err)
 	struct value fields[DELETED_COUNT] = { 0 };
 	const struct persons *persons = store_persons(erase->store);
 	uint32_t actor = persons_find_any(persons, ask->id);
+	int64_t until_us, last_us;
 	char kind[2] = "u";
 	int rc;
 
@@ -166,14 +169,18 @@ static int keep(struct erase *erase, struct ask *ask, struct err *err)
 		return 0;
 	}
 	persons_id(persons, actor, kind);
-	ask->until_us = when_now_us();
+	ask->due_us = until_us = when_now_us();
+	/* A clock that is ahead is no way out. */
+	last_us = persons_last_us(persons, persons_leaders(persons)[actor]);
+	if (last_us > until_us)
+		until_us = last_us;
 	fields[DELETED_ID] = value_text(ask->id);
 	fields[DELETED_KIND] = value_text(slice_from(kind));
-	fields[DELETED_RECEIVED_AT] = value_num(ask->until_us);
-	fields[DELETED_COMPUTED_AT] = value_num(ask->until_us);
+	fields[DELETED_RECEIVED_AT] = value_num(until_us);
+	fields[DELETED_COMPUTED_AT] = value_num(ask->due_us);
 	rc = saved_out_write(&erase->out, ask->id, fields, err);
 	if (rc == 0)
-		rc = add_due(erase, ask->id, kind[0], ask->until_us);
+		rc = add_due(erase, ask->id, kind[0], until_us, ask->due_us);
 	ask->state = rc == 0 ? ASK_KEPT : ASK_FAILED;
 	return rc;
 }
@@ -199,12 +206,13 @@ static int keep_asked(struct erase *erase, struct err *err)
 
 static int do_due(struct erase *erase, int64_t through_us, struct err *err)
 {
-	struct persons *persons = store_persons(erase->store);
+	struct persons *persons;
 	size_t done = 0;
 	int rc = 0, end;
 
 	store_change_begin(erase->store);
-	for (; done < erase->due_count && erase->due[done].until_us <= through_us && rc == 0;
+	persons = store_persons(erase->store);
+	for (; done < erase->due_count && erase->due[done].due_us <= through_us && rc == 0;
 	     done++) {
 		const struct due *due = &erase->due[done];
 		uint32_t actor;
@@ -212,8 +220,10 @@ static int do_due(struct erase *erase, int64_t through_us, struct err *err)
 		rc = persons_actor(persons, due->kind, (struct slice){ due->id, due->len }, 0,
 				   &actor);
 		if (rc == 0)
-			rc = persons_delete(persons, actor, due->until_us);
+			rc = persons_delete(persons, actor, due->until_us, due->due_us);
 	}
+	if (rc == 0)
+		rc = persons_delete_due(persons, through_us);
 	end = store_change_end(erase->store, err);
 	for (size_t i = 0; i < done; i++)
 		free(erase->due[i].id);
@@ -228,13 +238,15 @@ int erase_commit(struct erase *erase, int64_t through_us, struct err *err)
 
 	if (!erase)
 		return 0;
+	persons_set_through(store_persons(erase->store), through_us);
 	rc = erase->out.bus ? keep_asked(erase, err) : 0;
-	if (rc < 0 || !erase->due_count || erase->due[0].until_us > through_us)
+	if (rc < 0 || ((!erase->due_count || erase->due[0].due_us > through_us) &&
+		       !persons_has_due(store_persons(erase->store), through_us)))
 		return rc;
 	rc = do_due(erase, through_us, err);
 	pthread_mutex_lock(&erase->lock);
 	for (size_t i = 0; i < ASKED_MAX; i++)
-		if (erase->asks[i].state == ASK_KEPT && erase->asks[i].until_us <= through_us)
+		if (erase->asks[i].state == ASK_KEPT && erase->asks[i].due_us <= through_us)
 			erase->asks[i].state = rc == 0 ? ASK_DONE : ASK_FAILED;
 	pthread_cond_broadcast(&erase->changed);
 	pthread_mutex_unlock(&erase->lock);

@@ -1,12 +1,13 @@
-/* erase - deletes that are asked for over HTTP: taken, kept in the log, done
+/* erase - deletes that are asked for over HTTP: taken, kept in the log, done; and those of events
  *
  *      POST /v1/delete --> erase_ask --> record in `deleted`, durable --> persons_delete
  *                             '------------ waits for ----------------------'
  *
- * The record says until when: what was received later is not meant. It is done when the reading of
- * the input has passed that moment, so that it means who the person was then (person.h). A start
- * reads the topic from its beginning and does those again that the store may not know yet: a
- * rebuild comes to the same end. Saying one twice changes nothing.
+ * The record says until when, in the clock of events: later ones are not meant. It is done when the
+ * reading of the input has passed the moment at which it was asked (computed_at), so that it means
+ * who the person was then (person.h). A start reads the topic from its beginning and does those
+ * again that the store may not know yet: a rebuild comes to the same end. Saying one twice changes
+ * nothing. Deletes that events say ("$delete", row.h) are done here, too, when reading is so far.
  */
 // SPDX-License-Identifier: Apache-2.0
 #ifndef AGGREGATE_ERASE_H

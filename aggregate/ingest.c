@@ -22,12 +22,10 @@ static int load_counts(struct ingest *ingest, struct err *err)
 			char kind = 'u';
 			struct slice id = { "", 0 };
 
-			if (column_is_gone(file, file->actor[a]))
-				continue;
 			if (file->actor[a] != PERSON_NOBODY)
 				id = persons_id(snapshot.persons, file->actor[a], &kind);
-			for (uint32_t row = file->start[a]; row < file->start[a + 1] && rc >= 0;
-			     row++)
+			for (uint32_t row = column_first(file, a), end = file->start[a + 1];
+			     row < end && rc >= 0; row++)
 				rc = count_add(ingest->count,
 					       column_value(file->event,
 							    column_code(file->event, row,

@@ -34,7 +34,7 @@ int manifest_add(struct manifest *manifest, const struct manifest_file *file)
 {
 	struct manifest_file *files = realloc(manifest->files,
 					      (manifest->count + 1) * sizeof(*files));
-	uint32_t *gone = NULL;
+	struct column_gone *gone = NULL;
 
 	if (!files)
 		return -ENOMEM;
@@ -69,9 +69,10 @@ static void print(const struct manifest *manifest, struct buf *out)
 		buf_printf(out, "file %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", file->number,
 			   file->rows, file->bytes);
 		if (file->gone_count)
-			buf_printf(out, "gone %" PRIu64, file->number);
+			buf_printf(out, "cut %" PRIu64, file->number);
 		for (uint32_t g = 0; g < file->gone_count; g++)
-			buf_printf(out, " %" PRIu32, file->gone[g]);
+			buf_printf(out, " %" PRIu32 " %" PRIu64, file->gone[g].actor,
+				   (uint64_t)file->gone[g].until_us);
 		if (file->gone_count)
 			buf_append_char(out, '\n');
 	}
@@ -149,7 +150,8 @@ static bool take_word(struct slice *line, const char *word)
 	return true;
 }
 
-static bool take_gone(struct manifest *manifest, struct slice line)
+/* Times of events are never before 1970: the rows' own bound. */
+static bool take_gone(struct manifest *manifest, struct slice line, bool has_until)
 {
 	struct manifest_file *file = manifest->count ? &manifest->files[manifest->count - 1] : NULL;
 	uint64_t number;
@@ -159,9 +161,12 @@ static bool take_gone(struct manifest *manifest, struct slice line)
 		return false;
 	file->gone = malloc((line.len / 2 + 1) * sizeof(*file->gone));
 	while (file->gone && line.len) {
-		if (!take_number(&line, &number) || number > UINT32_MAX)
+		uint64_t until = INT64_MAX;
+
+		if (!take_number(&line, &number) || number > UINT32_MAX ||
+		    (has_until && (!take_number(&line, &until) || until > INT64_MAX)))
 			return false;
-		file->gone[count++] = (uint32_t)number;
+		file->gone[count++] = (struct column_gone){ (uint32_t)number, (int64_t)until };
 	}
 	file->gone_count = (uint32_t)count;
 	return file->gone != NULL;
@@ -207,7 +212,9 @@ static bool take_line(struct manifest *manifest, struct slice line)
 		return take_number(&line, &file.number) && take_number(&line, &file.rows) &&
 		       take_number(&line, &file.bytes) && manifest_add(manifest, &file) == 0;
 	}
-	return take_word(&line, "gone") && take_gone(manifest, line);
+	if (take_word(&line, "gone"))
+		return take_gone(manifest, line, false);
+	return take_word(&line, "cut") && take_gone(manifest, line, true);
 }
 
 static int parse(struct manifest *manifest, struct slice text, const char *path, struct err *err)

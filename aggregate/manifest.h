@@ -10,7 +10,8 @@
  *      persons NAME BYTES
  *      number N                        the next file's
  *      file N ROWS BYTES               column-N counts
- *      gone N ACTOR ACTOR ..           rows of these actors in it do not (deleted persons)
+ *      gone N ACTOR ACTOR ..           rows of these actors in it do not (as once written)
+ *      cut N ACTOR UNTIL ..            ... those of events until then (deleted persons)
  *      sum HEX                         XXH3 of all lines before; the last line
  */
 // SPDX-License-Identifier: Apache-2.0
@@ -24,7 +25,7 @@
 
 struct manifest_file {
 	uint64_t number, rows, bytes;
-	uint32_t *gone;                 /* owned */
+	struct column_gone *gone;       /* owned */
 	uint32_t gone_count;
 };
 

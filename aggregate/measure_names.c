@@ -59,10 +59,8 @@ static uint64_t count_codes(const struct column_file *file, const struct column 
 	uint64_t scanned = 0;
 
 	for (uint32_t a = 0; a < file->actors; a++) {
-		uint32_t row = file->start[a], end = file->start[a + 1];
+		uint32_t row = column_first(file, a), end = file->start[a + 1];
 
-		if (column_is_gone(file, file->actor[a]))
-			continue;
 		scanned += end - row;
 		for (; row < end; row++) {
 			if (event_code && column_load(file->event->codes, file->event->width,

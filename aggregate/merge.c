@@ -208,17 +208,18 @@ static void enter_actor(struct merge *merge, uint32_t input)
 	struct cursor *cursor = &merge->cursors[input];
 	const struct column_file *file = cursor->file;
 	uint32_t actor = file->actor[cursor->actor];
+	int64_t keep_from_us = merge->conf->keep_from_us;
 
 	cursor->row = file->start[cursor->actor];
 	cursor->end = file->start[cursor->actor + 1];
-	while (cursor->gone < conf->gone_count && conf->gone[cursor->gone] < actor)
+	while (cursor->gone < conf->gone_count && conf->gone[cursor->gone].actor < actor)
 		cursor->gone++;
-	if (cursor->gone < conf->gone_count && conf->gone[cursor->gone] == actor) {
-		cursor->row = cursor->end;
-		merge->is_less = true;
-	}
-	while (cursor->row < cursor->end &&
-	       file->time[cursor->row] < merge->conf->keep_from_us) {
+	if (cursor->gone < conf->gone_count && conf->gone[cursor->gone].actor == actor &&
+	    conf->gone[cursor->gone].until_us >= keep_from_us)
+		keep_from_us = conf->gone[cursor->gone].until_us == INT64_MAX
+				       ? INT64_MAX
+				       : conf->gone[cursor->gone].until_us + 1;
+	while (cursor->row < cursor->end && file->time[cursor->row] < keep_from_us) {
 		cursor->row++;
 		merge->is_less = true;
 	}

@@ -20,7 +20,7 @@
 
 struct merge_input {
 	const struct column_file *file;
-	const uint32_t *gone;           /* actors to leave out, rising; instead of file->gone */
+	const struct column_gone *gone; /* what to leave out, rising; instead of file->gone */
 	uint32_t gone_count;
 };
 

@@ -157,7 +157,7 @@ static int grow_slots(struct persons *persons)
 	return 0;
 }
 
-static int grow_array(void *arrayp, size_t size, uint32_t room)
+int persons_grow_array(void *arrayp, size_t size, uint32_t room)
 {
 	void **array = arrayp, *grown = reallocarray(*array, room, size);
 
@@ -173,24 +173,24 @@ int persons_grow(struct persons *persons)
 
 	if (persons->actor_count < persons->actor_room)
 		return 0;
-	if (grow_array(&persons->id_at, sizeof(uint32_t), room) ||
-	    grow_array(&persons->leader, sizeof(uint32_t), room) ||
-	    grow_array(&persons->ring, sizeof(uint32_t), room) ||
-	    grow_array(&persons->link_of, sizeof(uint32_t), room) ||
-	    grow_array(&persons->link_of_user, sizeof(uint32_t), room) ||
-	    grow_array(&persons->profile, sizeof(uint32_t), room) ||
-	    grow_array(&persons->received, sizeof(int64_t), room) ||
-	    grow_array(&persons->flags, 1, room))
+	if (persons_grow_array(&persons->id_at, sizeof(uint32_t), room) ||
+	    persons_grow_array(&persons->leader, sizeof(uint32_t), room) ||
+	    persons_grow_array(&persons->ring, sizeof(uint32_t), room) ||
+	    persons_grow_array(&persons->link_of, sizeof(uint32_t), room) ||
+	    persons_grow_array(&persons->link_of_user, sizeof(uint32_t), room) ||
+	    persons_grow_array(&persons->profile, sizeof(uint32_t), room) ||
+	    persons_grow_array(&persons->last_us, sizeof(int64_t), room) ||
+	    persons_grow_array(&persons->flags, 1, room))
 		return -ENOMEM;
-	if (persons->marks && (grow_array(&persons->marks, sizeof(int64_t), room) ||
-			       grow_array(&persons->delete_of, sizeof(uint32_t), room)))
+	if (persons->marks && (persons_grow_array(&persons->marks, sizeof(int64_t), room) ||
+			       persons_grow_array(&persons->delete_of, sizeof(uint32_t), room)))
 		return -ENOMEM;
 	persons->actor_room = room;
 	return 0;
 }
 
 int persons_add_actor(struct persons *persons, uint8_t flags, struct slice id,
-		      int64_t received_us, uint32_t *actor)
+		      int64_t time_us, uint32_t *actor)
 {
 	uint32_t hash = hash_of(flags & PERSON_IS_USER ? 'u' : 'a', id), a = persons->actor_count;
 	uint16_t len = (uint16_t)id.len;
@@ -208,7 +208,7 @@ int persons_add_actor(struct persons *persons, uint8_t flags, struct slice id,
 		return -ENOMEM;
 	persons->leader[a] = persons->ring[a] = a;
 	persons->link_of[a] = persons->link_of_user[a] = persons->profile[a] = 0;
-	persons->received[a] = received_us;
+	persons->last_us[a] = time_us;
 	persons->flags[a] = flags;
 	if (persons->marks) {
 		persons->marks[a] = 0;
@@ -223,55 +223,31 @@ int persons_add_actor(struct persons *persons, uint8_t flags, struct slice id,
 	return 0;
 }
 
-/* An alias of the same text as a user id is none any more, as far as what was received from then on
- * is concerned. */
-static int cancel_alias(struct persons *persons, uint32_t anonymous, uint32_t user,
-			int64_t received_us)
-{
-	struct person_when when = { .received_us = received_us };
-	bool has_alias = false;
-	int rc;
-
-	for (uint32_t l = persons->link_of[anonymous]; l; l = persons->links[l].next) {
-		if (persons->links[l].kind == PERSON_LINK_CANCEL)
-			return 0;
-		has_alias |= persons->links[l].kind == PERSON_LINK_ALIAS;
-	}
-	if (!has_alias)
-		return 0;
-	rc = persons_add_link(persons, anonymous, user, PERSON_LINK_CANCEL, &when);
-	if (rc == 0)
-		rc = persons_to_write(persons, anonymous);
-	return rc == 0 ? persons_dirty(persons, anonymous) : rc;
-}
-
-static int seen_as_user(struct persons *persons, uint32_t user, struct slice id,
-			int64_t received_us)
+static int seen_as_user(struct persons *persons, uint32_t user, struct slice id)
 {
 	uint32_t twin = persons_find(persons, 'a', id);
 
-	return twin ? cancel_alias(persons, twin, user, received_us) : 0;
+	return twin ? persons_cancel_alias(persons, twin, user) : 0;
 }
 
-static int see_again(struct persons *persons, uint32_t actor, struct slice id,
-		     int64_t received_us)
+static int see_again(struct persons *persons, uint32_t actor, struct slice id)
 {
 	bool is_new = !(persons->flags[actor] & PERSON_SEEN);
 	int rc = persons_to_write(persons, actor);
 
 	persons->flags[actor] |= PERSON_SEEN;
-	if (rc == 0 && persons->received[actor] > persons_mark(persons, actor)) {
+	if (rc == 0 && persons->last_us[actor] > persons_mark(persons, actor)) {
 		if (!persons_is_known(persons, persons->leader[actor]))
 			persons->known++;
 		persons->flags[actor] |= PERSON_KNOWN;
 		rc = persons_add_changed(persons, persons->leader[actor]);
 	}
 	if (rc == 0 && is_new && (persons->flags[actor] & PERSON_IS_USER))
-		rc = seen_as_user(persons, actor, id, received_us);
+		rc = seen_as_user(persons, actor, id);
 	return rc;
 }
 
-int persons_actor(struct persons *persons, char kind, struct slice id, int64_t received_us,
+int persons_actor(struct persons *persons, char kind, struct slice id, int64_t time_us,
 		  uint32_t *actor)
 {
 	uint8_t flags = kind == 'u' ? PERSON_IS_USER : 0;
@@ -284,190 +260,21 @@ int persons_actor(struct persons *persons, char kind, struct slice id, int64_t r
 	found = find(persons, kind, id, hash_of(kind, id));
 	if (found) {
 		*actor = found;
-		if (received_us > persons->received[found])
-			persons->received[found] = received_us;
-		if (received_us && flag_into(persons, found, PERSON_TOUCHED, &persons->touched) < 0)
+		if (time_us > persons->last_us[found])
+			persons->last_us[found] = time_us;
+		if (time_us && flag_into(persons, found, PERSON_TOUCHED, &persons->touched) < 0)
 			return -ENOMEM;
-		return received_us == 0 || (persons->flags[found] & PERSON_KNOWN)
+		return time_us == 0 || (persons->flags[found] & PERSON_KNOWN)
 			       ? 0
-			       : see_again(persons, found, id, received_us);
+			       : see_again(persons, found, id);
 	}
-	if (received_us)
+	if (time_us)
 		flags |= PERSON_SEEN | PERSON_KNOWN;
-	rc = persons_add_actor(persons, flags, id, received_us, actor);
-	if (rc == 0 && received_us) {
+	rc = persons_add_actor(persons, flags, id, time_us, actor);
+	if (rc == 0 && time_us) {
 		rc = persons_add_changed(persons, *actor);
 		if (rc == 0 && kind == 'u')
-			rc = seen_as_user(persons, *actor, id, received_us);
-	}
-	return rc;
-}
-
-/* Links */
-
-static struct person_link *new_link(struct persons *persons)
-{
-	if (persons->link_count == persons->link_room) {
-		uint32_t room = persons->link_room ? persons->link_room * 2 : ACTORS_FIRST;
-
-		if (grow_array(&persons->links, sizeof(struct person_link), room))
-			return NULL;
-		persons->link_room = room;
-	}
-	return &persons->links[persons->link_count];
-}
-
-int persons_add_link(struct persons *persons, uint32_t anonymous, uint32_t user,
-		     enum person_link_kind kind, const struct person_when *when)
-{
-	struct person_link *link = new_link(persons);
-
-	if (!link)
-		return -ENOMEM;
-	*link = (struct person_link){ persons->link_of[anonymous], persons->link_of_user[user],
-				      user, anonymous, kind, *when };
-	persons->link_of[anonymous] = persons->link_of_user[user] = persons->link_count++;
-	return 0;
-}
-
-/* Does a fact that is known make the new one pointless, whatever comes later? Both are on the
- * same side of a delete, and the known one is earlier in both clocks. */
-static bool is_covered(const struct person_link *known, const struct person_link *link,
-		       int64_t mark)
-{
-	if (known->kind == PERSON_LINK_CANCEL || link->kind == PERSON_LINK_CANCEL ||
-	    (known->when.received_us <= mark) != (link->when.received_us <= mark) ||
-	    known->when.received_us > link->when.received_us)
-		return false;
-	if (known->kind == PERSON_LINK_MERGE || link->kind == PERSON_LINK_MERGE)
-		return known->kind == link->kind && known->user == link->user;
-	if (known->kind == PERSON_LINK_ALIAS && link->kind == PERSON_LINK_EVENT)
-		return false;
-	return person_when_compare(&known->when, &link->when) <= 0;
-}
-
-/* Takes a link out of its anonymous actor's list. In its user's it stays, dead, until the file is
- * read again: it is one of few that came late. */
-static int drop_link(struct persons *persons, uint32_t *head)
-{
-	struct person_link *link = &persons->links[*head];
-
-	*head = link->next;
-	link->kind = PERSON_LINK_DEAD;
-	persons->links_dead++;
-	return persons_dirty(persons, link->user);
-}
-
-/* 1: the new one says nothing new. Those that it makes pointless are dropped. */
-static int sift_links(struct persons *persons, const struct person_link *link)
-{
-	int64_t mark = persons_mark(persons, link->anonymous);
-	uint32_t *at = &persons->link_of[link->anonymous];
-	int count = 0;
-
-	for (uint32_t l = *at; l; l = persons->links[l].next)
-		if (is_covered(&persons->links[l], link, mark))
-			return 1;
-	while (*at) {
-		if (persons->links[*at].kind != PERSON_LINK_CANCEL &&
-		    (is_covered(link, &persons->links[*at], mark) ||
-		     ++count >= PERSON_LINKS_MAX)) {
-			if (drop_link(persons, at) < 0)
-				return -ENOMEM;
-		} else {
-			at = &persons->links[*at].next;
-		}
-	}
-	return 0;
-}
-
-/* A new id of a person that is known: the common case, in a step. Else they are tied later. */
-static bool join_now(struct persons *persons, uint32_t a, uint32_t b)
-{
-	uint32_t leader, last;
-
-	if ((persons->flags[a] | persons->flags[b]) & PERSON_DIRTY)
-		return false;
-	if (persons->ring[a] == a && a > persons->leader[b]) {
-		last = a;
-		leader = persons->leader[b];
-	} else if (persons->ring[b] == b && b > persons->leader[a]) {
-		last = b;
-		leader = persons->leader[a];
-	} else {
-		return false;
-	}
-	if ((persons->flags[last] & PERSON_KNOWN) && persons_is_known(persons, leader))
-		persons->known--;
-	persons->leader[last] = leader;
-	persons->ring[last] = persons->ring[leader];
-	persons->ring[leader] = last;
-	return true;
-}
-
-static int add_fact(struct persons *persons, uint32_t anonymous, uint32_t user,
-		    enum person_link_kind kind, const struct person_when *when)
-{
-	struct person_link link = { .user = user, .anonymous = anonymous, .kind = kind,
-				    .when = *when };
-	bool is_first = !persons->link_of[anonymous];
-	int rc = sift_links(persons, &link);
-
-	if (rc != 0)
-		return rc < 0 ? rc : 0;
-	rc = persons_add_link(persons, anonymous, user, kind, when);
-	if (rc == 0)
-		rc = persons_to_write(persons, anonymous);
-	/* What came after all deletes is of no concern to them. */
-	if (rc == 0 && is_first && kind == PERSON_LINK_EVENT &&
-	    when->received_us > persons->delete_last_us) {
-		uint32_t leaders[2] = { persons->leader[anonymous], persons->leader[user] };
-
-		if (leaders[0] == leaders[1])
-			return 0;
-		if (join_now(persons, anonymous, user))
-			return persons_add_changed(persons, leaders[0]) ||
-					       persons_add_changed(persons, leaders[1])
-				       ? -ENOMEM
-				       : 0;
-	}
-	if (rc == 0)
-		rc = persons_dirty(persons, anonymous);
-	return rc == 0 ? persons_dirty(persons, user) : rc;
-}
-
-int persons_link(struct persons *persons, uint32_t anonymous, uint32_t user,
-		 const struct person_when *when)
-{
-	if (anonymous == PERSON_NOBODY || user == PERSON_NOBODY)
-		return 0;
-	return add_fact(persons, anonymous, user, PERSON_LINK_EVENT, when);
-}
-
-int persons_alias(struct persons *persons, struct slice previous, uint32_t user, bool merge,
-		  const struct person_when *when)
-{
-	char kind;
-	bool is_same = user && slice_eq(persons_id(persons, user, &kind), previous);
-	uint32_t actor;
-	int rc;
-
-	if (user == PERSON_NOBODY || persons_is_junk(previous) || (is_same && !merge))
-		return 0;
-	rc = persons_actor(persons, 'a', previous, 0, &actor);
-	if (rc == 0 && actor != user)
-		rc = add_fact(persons, actor, user, merge ? PERSON_LINK_MERGE : PERSON_LINK_ALIAS,
-			      when);
-	if (rc == 0 && !merge) {
-		uint32_t twin = persons_find(persons, 'u', previous);
-
-		if (twin && (persons->flags[twin] & PERSON_SEEN))
-			rc = cancel_alias(persons, actor, twin, when->received_us);
-	}
-	if (rc == 0 && merge) {
-		rc = persons_actor(persons, 'u', previous, 0, &actor);
-		if (rc == 0 && actor != user)
-			rc = add_fact(persons, actor, user, PERSON_LINK_MERGE, when);
+			rc = seen_as_user(persons, *actor, id);
 	}
 	return rc;
 }
@@ -483,36 +290,63 @@ int persons_marks_open(struct persons *persons)
 	return persons->marks && persons->delete_of ? 0 : -ENOMEM;
 }
 
-int persons_add_delete(struct persons *persons, uint32_t actor, int64_t received_us)
+int persons_add_delete(struct persons *persons, const struct person_delete *delete)
 {
+	struct person_delete *added;
+
 	if (persons_marks_open(persons) < 0)
 		return -ENOMEM;
 	if (persons->delete_count == persons->delete_room) {
 		uint32_t room = persons->delete_room ? persons->delete_room * 2 : 64;
 
-		if (grow_array(&persons->deletes, sizeof(struct person_delete), room))
+		if (persons_grow_array(&persons->deletes, sizeof(struct person_delete), room))
 			return -ENOMEM;
 		persons->delete_room = room;
 	}
-	persons->deletes[persons->delete_count] =
-		(struct person_delete){ persons->delete_of[actor], actor, received_us };
-	persons->delete_of[actor] = persons->delete_count++;
-	if (received_us > persons->delete_last_us)
-		persons->delete_last_us = received_us;
+	added = &persons->deletes[persons->delete_count];
+	*added = *delete;
+	added->next = persons->delete_of[delete->actor];
+	persons->delete_of[delete->actor] = persons->delete_count++;
+	persons->held += delete->is_held;
+	if (delete->until_us > persons->delete_last_us)
+		persons->delete_last_us = delete->until_us;
 	return 0;
 }
 
-static bool has_delete(const struct persons *persons, uint32_t actor, int64_t received_us)
+static struct person_delete *find_delete(const struct persons *persons, uint32_t actor,
+					 int64_t until_us)
 {
 	for (uint32_t d = persons->delete_of[actor]; d; d = persons->deletes[d].next)
-		if (persons->deletes[d].received_us == received_us)
-			return true;
-	return false;
+		if (persons->deletes[d].until_us == until_us)
+			return &persons->deletes[d];
+	return NULL;
 }
 
-bool persons_is_deleted(const struct persons *persons, uint32_t actor, int64_t received_us)
+static bool has_delete(const struct persons *persons, uint32_t actor, int64_t until_us)
 {
-	return persons_mark(persons, actor) >= received_us && persons->marks;
+	const struct person_delete *delete = find_delete(persons, actor, until_us);
+
+	return delete && !delete->is_held;
+}
+
+bool persons_is_deleted(const struct persons *persons, uint32_t actor, int64_t time_us)
+{
+	return persons_mark(persons, actor) >= time_us && persons->marks;
+}
+
+int64_t persons_deleted_until(const struct persons *persons, uint32_t actor)
+{
+	return persons_mark(persons, actor);
+}
+
+int64_t persons_last_us(const struct persons *persons, uint32_t leader)
+{
+	int64_t last_us = persons->last_us[leader];
+
+	for (uint32_t a = persons->ring[leader]; a != leader; a = persons->ring[a])
+		if (persons->last_us[a] > last_us)
+			last_us = persons->last_us[a];
+	return last_us;
 }
 
 /* Settling: leader[] is the forest of a union-find while it runs. */
@@ -536,33 +370,33 @@ static void join(struct persons *persons, uint32_t a, uint32_t b)
 		persons->leader[a] = b;
 }
 
-/* An alias does not count where its previous id was seen as a user's own until then. */
-static bool is_cancelled(const struct persons *persons, uint32_t anonymous, int64_t until_us)
+/* An alias does not count where its previous id was ever seen as a user's own. */
+static bool is_cancelled(const struct persons *persons, uint32_t anonymous)
 {
 	for (uint32_t l = persons->link_of[anonymous]; l; l = persons->links[l].next)
-		if (persons->links[l].kind == PERSON_LINK_CANCEL &&
-		    persons->links[l].when.received_us <= until_us)
+		if (persons->links[l].kind == PERSON_LINK_CANCEL)
 			return true;
 	return false;
 }
 
-/* Ties the actors by what was received after their marks and until then. */
-static void tie(struct persons *persons, const uint32_t *actors, size_t count, int64_t until_us)
+/* Ties the actors by what events after their marks and until then said, of what was received until
+ * asked_us. */
+static void tie(struct persons *persons, const uint32_t *actors, size_t count, int64_t until_us,
+		int64_t asked_us)
 {
 	for (size_t i = 0; i < count; i++)
 		persons->leader[actors[i]] = actors[i];
 	for (size_t i = 0; i < count; i++) {
-		int64_t mark = persons_mark(persons, actors[i]);
 		const struct person_link *first = NULL;
 
 		for (uint32_t l = persons->link_of[actors[i]]; l; l = persons->links[l].next) {
 			const struct person_link *link = &persons->links[l];
 			int order;
 
-			if (link->when.received_us <= mark || link->when.received_us > until_us ||
-			    link->kind == PERSON_LINK_CANCEL ||
-			    (link->kind == PERSON_LINK_ALIAS &&
-			     is_cancelled(persons, actors[i], until_us)))
+			if (person_link_is_deleted(persons, link) ||
+			    link->when.time_us > until_us ||
+			    link->when.received_us > asked_us || link->kind == PERSON_LINK_CANCEL ||
+			    (link->kind == PERSON_LINK_ALIAS && is_cancelled(persons, actors[i])))
 				continue;
 			if (link->kind == PERSON_LINK_MERGE) {
 				join(persons, actors[i], link->user);
@@ -577,32 +411,39 @@ static void tie(struct persons *persons, const uint32_t *actors, size_t count, i
 	}
 }
 
-static int compare_times(const void *a, const void *b)
-{
-	const int64_t *x = a, *y = b;
+struct moment {
+	int64_t until_us, asked_us;
+};
 
-	return *x < *y ? -1 : *x > *y;
+/* Of the same time the one that was asked last comes first. */
+static int compare_moments(const void *a, const void *b)
+{
+	const struct moment *x = a, *y = b;
+
+	if (x->until_us != y->until_us)
+		return x->until_us < y->until_us ? -1 : 1;
+	return x->asked_us > y->asked_us ? -1 : x->asked_us < y->asked_us;
 }
 
 /* Whom each delete comes to, one delete after the other: persons as they were then. ring[] marks
  * roots meanwhile. */
 static void mark_deleted(struct persons *persons, const uint32_t *actors, size_t count,
-			 const int64_t *times, size_t time_count)
+			 const struct moment *times, size_t time_count)
 {
 	for (size_t i = 0; i < count; i++)
 		persons->marks[actors[i]] = 0;
 	for (size_t t = 0; t < time_count; t++) {
-		if (t && times[t] == times[t - 1])
+		if (t && times[t].until_us == times[t - 1].until_us)
 			continue;
-		tie(persons, actors, count, times[t]);
+		tie(persons, actors, count, times[t].until_us, times[t].asked_us);
 		for (size_t i = 0; i < count; i++)
 			persons->ring[actors[i]] = 0;
 		for (size_t i = 0; i < count; i++)
-			if (has_delete(persons, actors[i], times[t]))
+			if (has_delete(persons, actors[i], times[t].until_us))
 				persons->ring[root_of(persons, actors[i])] = 1;
 		for (size_t i = 0; i < count; i++)
 			if (persons->ring[root_of(persons, actors[i])])
-				persons->marks[actors[i]] = times[t];
+				persons->marks[actors[i]] = times[t].until_us;
 	}
 }
 
@@ -615,7 +456,7 @@ static int forget(struct persons *persons, uint32_t actor, int64_t before)
 		persons->marks[actor] = before;
 		return 0;
 	}
-	if (persons->received[actor] <= mark)
+	if (persons->last_us[actor] <= mark)
 		persons->flags[actor] &= (uint8_t)~PERSON_KNOWN;
 	rc = profiles_forget(persons, actor, mark);
 	if (rc == 0)
@@ -628,12 +469,13 @@ static int forget(struct persons *persons, uint32_t actor, int64_t before)
 static int settle_deletes(struct persons *persons, const uint32_t *actors, size_t count)
 {
 	size_t time_count = 0, n = 0;
-	int64_t *before, *times;
+	struct moment *times;
+	int64_t *before;
 	int rc = 0;
 
 	for (size_t i = 0; i < count; i++)
 		for (uint32_t d = persons->delete_of[actors[i]]; d; d = persons->deletes[d].next)
-			time_count++;
+			time_count += !persons->deletes[d].is_held;
 	if (time_count == 0)
 		return 0;
 	before = calloc(count, sizeof(*before));
@@ -644,9 +486,12 @@ static int settle_deletes(struct persons *persons, const uint32_t *actors, size_
 
 			before[i] = persons->marks[actors[i]];
 			for (; d; d = persons->deletes[d].next)
-				times[n++] = persons->deletes[d].received_us;
+				if (!persons->deletes[d].is_held)
+					times[n++] = (struct moment){
+						persons->deletes[d].until_us,
+						persons->deletes[d].asked_us };
 		}
-		qsort(times, time_count, sizeof(*times), compare_times);
+		qsort(times, time_count, sizeof(*times), compare_moments);
 		mark_deleted(persons, actors, count, times, time_count);
 		for (size_t i = 0; i < count && rc == 0; i++)
 			rc = forget(persons, actors[i], before[i]);
@@ -717,7 +562,7 @@ static int settle_group(struct persons *persons, const uint32_t *actors, size_t 
 {
 	int rc = persons->marks ? settle_deletes(persons, actors, count) : 0;
 
-	tie(persons, actors, count, INT64_MAX);
+	tie(persons, actors, count, INT64_MAX, INT64_MAX);
 	for (size_t i = 0; i < count; i++) {
 		persons->flags[actors[i]] &= (uint8_t)~PERSON_WALKED;
 		persons->ring[actors[i]] = actors[i];
@@ -749,17 +594,82 @@ int persons_settle(struct persons *persons)
 	return rc == 0 ? count_leaders(persons, 1) : rc;
 }
 
-int persons_delete(struct persons *persons, uint32_t actor, int64_t received_us)
+int persons_delete(struct persons *persons, uint32_t actor, int64_t until_us, int64_t asked_us)
 {
+	struct person_delete delete = { .actor = actor, .until_us = until_us,
+					.asked_us = asked_us };
 	int rc;
 
-	if (actor == PERSON_NOBODY || received_us <= 0 ||
-	    (persons->marks && has_delete(persons, actor, received_us)))
+	if (actor == PERSON_NOBODY || until_us <= 0 ||
+	    (persons->marks && has_delete(persons, actor, until_us)))
 		return 0;
-	rc = persons_add_delete(persons, actor, received_us);
+	rc = persons_add_delete(persons, &delete);
 	if (rc == 0)
 		rc = persons_dirty(persons, actor);
 	/* What comes next is compared with the marks. */
+	return rc == 0 ? persons_settle(persons) : rc;
+}
+
+int persons_delete_later(struct persons *persons, uint32_t actor, int64_t until_us,
+			 int64_t asked_us)
+{
+	struct person_delete delete = { .actor = actor, .until_us = until_us,
+					.asked_us = asked_us, .is_held = true };
+
+	if (actor == PERSON_NOBODY || until_us <= 0 ||
+	    (persons->marks && find_delete(persons, actor, until_us)))
+		return 0;
+	return persons_add_delete(persons, &delete);
+}
+
+int persons_read_delete(struct persons *persons, const struct person_delete *delete)
+{
+	struct person_delete *known =
+		persons->marks ? find_delete(persons, delete->actor, delete->until_us) : NULL;
+
+	if (!known)
+		return persons_add_delete(persons, delete);
+	persons->held -= known->is_held && !delete->is_held;
+	known->is_held &= delete->is_held;
+	return 0;
+}
+
+static bool is_due(const struct person_delete *delete, int64_t through_us)
+{
+	return delete->is_held && delete->asked_us <= through_us;
+}
+
+void persons_set_through(struct persons *persons, int64_t through_us)
+{
+	if (through_us > persons->through_us)
+		persons->through_us = through_us;
+}
+
+bool persons_has_due(const struct persons *persons, int64_t through_us)
+{
+	for (uint32_t d = 1; persons->held && d < persons->delete_count; d++)
+		if (is_due(&persons->deletes[d], through_us))
+			return true;
+	return false;
+}
+
+int persons_delete_due(struct persons *persons, int64_t through_us)
+{
+	uint32_t count = persons->delete_count;
+	int rc = 0;
+
+	for (uint32_t d = 1; persons->held && d < count && rc == 0; d++) {
+		struct person_delete done = persons->deletes[d];
+
+		if (!is_due(&done, through_us))
+			continue;
+		persons->deletes[d].is_held = done.is_held = false;
+		persons->held--;
+		/* Once more, so that the file says that it is done. */
+		rc = persons_add_delete(persons, &done);
+		if (rc == 0)
+			rc = persons_dirty(persons, done.actor);
+	}
 	return rc == 0 ? persons_settle(persons) : rc;
 }
 
@@ -885,26 +795,79 @@ struct persons_counts persons_counts(const struct persons *persons)
 	};
 }
 
+static int copy_array(void *arrayp, size_t size)
+{
+	void **array = arrayp, *copy = malloc(size + 1);
+
+	if (copy && size)
+		memcpy(copy, *array, size);
+	*array = copy;
+	return copy ? 0 : -ENOMEM;
+}
+
+/* What a fork has of its own. */
+static void close_read(struct persons *persons)
+{
+	free(persons->id_at);
+	free(persons->leader);
+	free(persons->ring);
+	free(persons->profile);
+	free(persons->last_us);
+	free(persons->slots);
+	free(persons->flags);
+	buf_close(&persons->ids);
+	profiles_close_read(persons);
+}
+
+/* All that readers look at is copied; what only the changing thread has moves over. */
+int persons_fork(struct persons *old, struct persons **forkp)
+{
+	struct persons *fork = malloc(sizeof(*fork));
+	size_t actors = old->actor_room;
+	int rc = 0;
+
+	*forkp = NULL;
+	if (!fork)
+		return -ENOMEM;
+	*fork = *old;
+	rc |= copy_array(&fork->id_at, actors * sizeof(*fork->id_at));
+	rc |= copy_array(&fork->leader, actors * sizeof(*fork->leader));
+	rc |= copy_array(&fork->ring, actors * sizeof(*fork->ring));
+	rc |= copy_array(&fork->profile, actors * sizeof(*fork->profile));
+	rc |= copy_array(&fork->last_us, actors * sizeof(*fork->last_us));
+	rc |= copy_array(&fork->flags, actors);
+	rc |= copy_array(&fork->slots, old->slot_count * sizeof(*fork->slots));
+	fork->ids = (struct buf){ .limit = old->ids.limit };
+	buf_append(&fork->ids, old->ids.ptr, old->ids.len);
+	rc |= profiles_fork(fork, old) | (fork->ids.failed ? -ENOMEM : 0);
+	if (rc) {
+		close_read(fork);
+		free(fork);
+		return -ENOMEM;
+	}
+	*forkp = fork;
+	old->fd = -1;
+	old->is_frozen = true;
+	return 0;
+}
+
 void persons_close(struct persons *persons)
 {
 	if (!persons)
 		return;
+	close_read(persons);
+	if (persons->is_frozen) {
+		free(persons);
+		return;
+	}
 	person_file_close(persons);
 	profiles_close(persons);
-	free(persons->id_at);
-	free(persons->leader);
-	free(persons->ring);
 	free(persons->link_of);
 	free(persons->link_of_user);
-	free(persons->profile);
-	free(persons->received);
-	free(persons->flags);
 	free(persons->marks);
 	free(persons->delete_of);
-	free(persons->slots);
 	free(persons->links);
 	free(persons->deletes);
-	buf_close(&persons->ids);
 	free(persons->dirty.items);
 	free(persons->walked.items);
 	free(persons->starts.items);

@@ -14,10 +14,12 @@
  *           become one only with the merge flag (for good)
  *   profile per actor and key; what counts is the order (time, message), not that of arrival;
  *           a person's profile is made from its actors' when asked
- *   delete  all that a person received until T is gone: profile, links, and (store_forget) events.
- *           Who it was is what the links received until T said. Facts received after T begin
- *           anew. A delete must come when all that was received until T has been said, and
- *           before what came after it: aggregate holds it until its reading has passed T.
+ *   delete  all that events until T said of a person is gone: profile, links, and (store_forget)
+ *           the events, whenever they come. Who it was is what the links until T said that were
+ *           received before the delete. Facts of events after T begin anew, also those that were
+ *           said before the delete. T is of the events' clock. A delete must be done when all
+ *           that was received before it has been said, as what is gone does not come back:
+ *           aggregate holds it until its reading has passed (persons_delete_later).
  *
  * Facts are appended to a file `persons-N` of the state directory (format: person_file.c) and read
  * back at start; the manifest says which one and how far it counts.
@@ -43,7 +45,7 @@ struct persons;
 /* When and by which event a fact was said: what decides between two. */
 struct person_when {
 	int64_t time_us;                /* of the event */
-	int64_t received_us;            /* for deletes */
+	int64_t received_us;
 	struct message_key message;
 };
 
@@ -66,11 +68,11 @@ void persons_committed(struct persons *persons);
 /* Reads all of the file that counts against its checksums, changing nothing. */
 MUST_CHECK int persons_verify(const char *dir, const struct person_mark *mark, struct err *err);
 
-/* The actor of an id, made where it is new. kind is 'u' or 'a'; received_us of the event that it
- * is in, 0: it is only named (by a delete). Junk and "" give PERSON_NOBODY. -ENOMEM, -ENOSPC (2^29
- * of them). */
+/* The actor of an id, made where it is new. kind is 'u' or 'a'; time_us of the event that it is
+ * in, 0: it is only named (by a delete). Junk and "" give PERSON_NOBODY. -ENOMEM, -ENOSPC (2^29 of
+ * them). */
 MUST_CHECK int persons_actor(struct persons *persons, char kind, struct slice id,
-			     int64_t received_us, uint32_t *actor);
+			     int64_t time_us, uint32_t *actor);
 /* Without making it: PERSON_NOBODY where it is unknown. */
 uint32_t persons_find(const struct persons *persons, char kind, struct slice id);
 /* id of a person as people say it: user id first, else anonymous. */
@@ -93,10 +95,22 @@ enum person_op {
 MUST_CHECK int persons_profile(struct persons *persons, uint32_t actor, enum person_op op,
 			       struct slice key, const struct prop *value,
 			       const struct person_when *when);
-/* All of a person's actors, for what was received at or before received_us. */
-MUST_CHECK int persons_delete(struct persons *persons, uint32_t actor, int64_t received_us);
-/* Was it deleted with effect on an event received then? As of the last persons_settle. */
-bool persons_is_deleted(const struct persons *persons, uint32_t actor, int64_t received_us);
+/* All of a person's actors, for what events at or before until_us said. Who it was then is what was
+ * received until asked_us. */
+MUST_CHECK int persons_delete(struct persons *persons, uint32_t actor, int64_t until_us,
+			      int64_t asked_us);
+/* The same, to be done when all is said that was received until asked_us: persons_delete_due does
+ * those. Kept in the file until then. */
+MUST_CHECK int persons_delete_later(struct persons *persons, uint32_t actor, int64_t until_us,
+				    int64_t asked_us);
+/* All that was received until then has been said. */
+void persons_set_through(struct persons *persons, int64_t through_us);
+bool persons_has_due(const struct persons *persons, int64_t through_us);
+MUST_CHECK int persons_delete_due(struct persons *persons, int64_t through_us);
+/* Was it deleted with effect on an event of then? As of the last persons_settle. */
+bool persons_is_deleted(const struct persons *persons, uint32_t actor, int64_t time_us);
+/* Until when; 0: it was not. */
+int64_t persons_deleted_until(const struct persons *persons, uint32_t actor);
 
 /* Makes all of the above show: persons are tied anew, profiles written. */
 MUST_CHECK int persons_settle(struct persons *persons);
@@ -110,7 +124,13 @@ const uint32_t *persons_changed(struct persons *persons, size_t *count);
 /* Is there anything for it to tell? Only for the thread that changes. */
 bool persons_has_changed(const struct persons *persons);
 
+/* Readers keep `old` as it is, for reading only, and close it; changing goes on with *fork. Not
+ * before persons_settle. Costs a copy of what readers look at. -ENOMEM: nothing happened. */
+MUST_CHECK int persons_fork(struct persons *old, struct persons **fork);
+
 /* Reading */
+/* When the last event was that named one of the person's ids. */
+int64_t persons_last_us(const struct persons *persons, uint32_t leader);
 uint32_t persons_actor_count(const struct persons *persons);    /* actors are 1 .. count - 1 */
 uint64_t persons_count(const struct persons *persons);          /* known persons */
 /* leader[actor], next[actor] (a ring of the same person's actors): arrays for scans, good while

@@ -2,13 +2,14 @@
 /* The file persons-N: "mrperso1", then blocks { u32 bytes, u32 0, u64 XXH3 of the payload,
  * payload }. A payload is a sequence of facts, each a tag byte and, little endian, unaligned:
  *
- *      1 actor    u8 kind, u8 flags, i64 received, u16 length, id     numbers rise from 1
- *      2 seen     u32 actor, u8 flags, i64 received
+ *      1 actor    u8 kind, u8 flags, i64 last, u16 length, id     numbers rise from 1
+ *      2 seen     u32 actor, u8 flags, i64 last
  *      3 links    u32 anonymous, u16 count, count x { u32 user, u8 kind, 32 bytes time }
  *      4 key      u16 length, name                                    numbers rise from 0
  *      5 profile  u32 actor, u32 bytes, blob (person_profile.c)
- *      6 delete   u32 actor, i64 received
- *      7 mark     u32 actor, i64 received
+ *      6 delete   u32 actor, i64 until (of earlier versions: asked when it was until)
+ *      7 mark     u32 actor, i64 until
+ *      8 erase    u8 held, u32 actor, i64 until, i64 asked: a delete; held: not done yet
  *
  * 2, 3, 5 and 7 replace what was said of the actor before. A block is valid whole or not at all;
  * the manifest names the bytes that count, so that a block behind them was never said.
@@ -34,7 +35,8 @@
 /* A rewrite pays where the file is twice what it was after the last one, and more than this. */
 #define REWRITE_MIN ((uint64_t)16 << 20)
 
-enum { FACT_ACTOR = 1, FACT_SEEN, FACT_LINKS, FACT_KEY, FACT_PROFILE, FACT_DELETE, FACT_MARK };
+enum { FACT_ACTOR = 1, FACT_SEEN, FACT_LINKS, FACT_KEY, FACT_PROFILE, FACT_DELETE, FACT_MARK,
+       FACT_ERASE };
 
 struct block_head {
 	uint32_t bytes, zero;
@@ -114,7 +116,7 @@ static void put_actor(struct persons *persons, uint32_t actor)
 	put_u8(out, FACT_ACTOR);
 	put_u8(out, (unsigned char)kind);
 	put_u8(out, persons->flags[actor] & (PERSON_SEEN | PERSON_KNOWN));
-	put(out, &persons->received[actor], 8);
+	put(out, &persons->last_us[actor], 8);
 	put(out, &len, 2);
 	buf_append_slice(out, id);
 }
@@ -149,7 +151,7 @@ static void put_rest(struct persons *persons, uint32_t actor, bool is_new)
 		put_u8(out, FACT_SEEN);
 		put(out, &actor, 4);
 		put_u8(out, persons->flags[actor] & (PERSON_SEEN | PERSON_KNOWN));
-		put(out, &persons->received[actor], 8);
+		put(out, &persons->last_us[actor], 8);
 	}
 	if (persons->link_of[actor] || !is_new)
 		put_links(persons, actor);
@@ -187,9 +189,11 @@ static int put_deletes(struct persons *persons)
 	for (; persons->deletes_written < persons->delete_count; persons->deletes_written++) {
 		const struct person_delete *delete = &persons->deletes[persons->deletes_written];
 
-		put_u8(&persons->out, FACT_DELETE);
+		put_u8(&persons->out, FACT_ERASE);
+		put_u8(&persons->out, delete->is_held);
 		put(&persons->out, &delete->actor, 4);
-		put(&persons->out, &delete->received_us, 8);
+		put(&persons->out, &delete->until_us, 8);
+		put(&persons->out, &delete->asked_us, 8);
 	}
 	return end_block(persons, BLOCK_BYTES);
 }
@@ -340,7 +344,7 @@ static int read_actor(struct reader *reader)
 {
 	char kind = (char)take_num(reader, 1);
 	uint8_t flags = (uint8_t)take_num(reader, 1);
-	int64_t received_us = (int64_t)take_num(reader, 8);
+	int64_t last_us = (int64_t)take_num(reader, 8);
 	size_t len = take_num(reader, 2);
 	const char *id = take(reader, len);
 	uint32_t actor;
@@ -349,19 +353,19 @@ static int read_actor(struct reader *reader)
 	    (flags & ~(PERSON_SEEN | PERSON_KNOWN)))
 		return -EBADMSG;
 	return persons_add_actor(reader->persons, flags | (kind == 'u' ? PERSON_IS_USER : 0),
-				 (struct slice){ id, len }, received_us, &actor);
+				 (struct slice){ id, len }, last_us, &actor);
 }
 
 static int read_seen(struct reader *reader)
 {
 	uint32_t actor = take_actor(reader);
 	uint8_t flags = (uint8_t)take_num(reader, 1), all = PERSON_SEEN | PERSON_KNOWN;
-	int64_t received_us = (int64_t)take_num(reader, 8);
+	int64_t last_us = (int64_t)take_num(reader, 8);
 
 	if (reader->failed || (flags & ~all))
 		return -EBADMSG;
 	reader->persons->flags[actor] = (reader->persons->flags[actor] & (uint8_t)~all) | flags;
-	reader->persons->received[actor] = received_us;
+	reader->persons->last_us[actor] = last_us;
 	return 0;
 }
 
@@ -413,28 +417,31 @@ static int read_profile(struct reader *reader)
 	return blob ? profiles_take(reader->persons, actor, (struct slice){ blob, len }) : -EBADMSG;
 }
 
-static int read_delete(struct reader *reader)
+static int read_delete(struct reader *reader, bool is_erase)
 {
-	uint32_t actor = take_actor(reader);
-	int64_t received_us = (int64_t)take_num(reader, 8);
+	struct person_delete delete = { .is_held = is_erase && take_num(reader, 1) };
+	uint32_t actor = delete.actor = take_actor(reader);
 	int rc;
+
+	delete.until_us = (int64_t)take_num(reader, 8);
+	delete.asked_us = is_erase ? (int64_t)take_num(reader, 8) : delete.until_us;
 
 	if (reader->failed)
 		return -EBADMSG;
-	rc = persons_add_delete(reader->persons, actor, received_us);
+	rc = persons_read_delete(reader->persons, &delete);
 	return rc == 0 ? persons_dirty(reader->persons, actor) : rc;
 }
 
 static int read_mark(struct reader *reader)
 {
 	uint32_t actor = take_actor(reader);
-	int64_t received_us = (int64_t)take_num(reader, 8);
+	int64_t until_us = (int64_t)take_num(reader, 8);
 
 	if (reader->failed)
 		return -EBADMSG;
 	if (persons_marks_open(reader->persons) < 0)
 		return -ENOMEM;
-	reader->persons->marks[actor] = received_us;
+	reader->persons->marks[actor] = until_us;
 	return 0;
 }
 
@@ -446,7 +453,8 @@ static int read_fact(struct reader *reader)
 	case FACT_LINKS: return read_links(reader);
 	case FACT_KEY: return read_key(reader);
 	case FACT_PROFILE: return read_profile(reader);
-	case FACT_DELETE: return read_delete(reader);
+	case FACT_DELETE: return read_delete(reader, false);
+	case FACT_ERASE: return read_delete(reader, true);
 	case FACT_MARK: return read_mark(reader);
 	default: return -EBADMSG;
 	}

@@ -31,7 +31,7 @@ enum person_flag {
 
 enum person_link_kind {
 	PERSON_LINK_EVENT, PERSON_LINK_ALIAS, PERSON_LINK_MERGE,
-	PERSON_LINK_CANCEL,             /* its id is a user's own: aliases are void from then on */
+	PERSON_LINK_CANCEL,             /* its id is a user's own: aliases are void */
 	PERSON_LINK_DEAD
 };
 
@@ -52,7 +52,9 @@ struct person_slot {
 struct person_delete {
 	uint32_t next;                  /* of the same actor; 1-based */
 	uint32_t actor;
-	int64_t received_us;
+	int64_t until_us;
+	int64_t asked_us;               /* what was received later does not say who it was */
+	bool is_held;                   /* until all that was received before is said */
 };
 
 struct person_list {
@@ -78,7 +80,7 @@ struct persons {
 	uint32_t *leader, *ring;
 	uint32_t *link_of, *link_of_user;       /* heads of lists */
 	uint32_t *profile;              /* in profile_heap, in 8 bytes; 0: none */
-	int64_t *received;              /* of the last event known */
+	int64_t *last_us;               /* of the last event known */
 	uint8_t *flags;
 	int64_t *marks;                 /* deleted until; NULL while nobody is */
 	uint32_t *delete_of;            /* heads; with marks */
@@ -93,7 +95,9 @@ struct persons {
 	struct person_delete *deletes;
 	uint32_t delete_count, delete_room;     /* delete_count: the next number */
 	uint32_t deletes_written;
+	uint32_t held;                  /* deletes that are not done yet */
 	int64_t delete_last_us;
+	int64_t through_us;             /* deletes that were asked until then are said */
 	/* profiles */
 	struct name_table keys;
 	uint32_t *key_counts;
@@ -114,6 +118,7 @@ struct persons {
 	uint64_t number;                /* persons-N */
 	uint64_t file_bytes;            /* good ones */
 	uint64_t live_bytes;            /* after the last rewrite */
+	bool is_frozen;                 /* readers' only: persons_fork */
 	bool is_broken;                 /* a write failed: begin another file */
 	char old_name[32];              /* removed by persons_committed; "": none */
 	uint32_t actors_written, keys_written;
@@ -123,12 +128,15 @@ struct persons {
 MUST_CHECK int person_list_add(struct person_list *list, uint32_t item);
 /* Room for one more actor and its number, without an id. */
 MUST_CHECK int persons_grow(struct persons *persons);
+MUST_CHECK int persons_grow_array(void *arrayp, size_t size, uint32_t room);
 /* A new actor; nothing is looked at. */
 MUST_CHECK int persons_add_actor(struct persons *persons, uint8_t flags, struct slice id,
-				 int64_t received_us, uint32_t *actor);
+				 int64_t time_us, uint32_t *actor);
 MUST_CHECK int persons_add_link(struct persons *persons, uint32_t anonymous, uint32_t user,
 				enum person_link_kind kind, const struct person_when *when);
-MUST_CHECK int persons_add_delete(struct persons *persons, uint32_t actor, int64_t received_us);
+MUST_CHECK int persons_add_delete(struct persons *persons, const struct person_delete *delete);
+/* As the file says it: first held, then done. */
+MUST_CHECK int persons_read_delete(struct persons *persons, const struct person_delete *delete);
 MUST_CHECK int persons_marks_open(struct persons *persons);
 MUST_CHECK int persons_dirty(struct persons *persons, uint32_t actor);
 MUST_CHECK int persons_add_changed(struct persons *persons, uint32_t leader);
@@ -139,14 +147,29 @@ static inline int64_t persons_mark(const struct persons *persons, uint32_t actor
 	return persons->marks ? persons->marks[actor] : 0;
 }
 
+/* person_link.c: an alias of the same text as a user id is none. */
+MUST_CHECK int persons_cancel_alias(struct persons *persons, uint32_t anonymous, uint32_t user);
+
+/* A delete of either side takes it along. */
+static inline bool person_link_is_deleted(const struct persons *persons,
+					  const struct person_link *link)
+{
+	return link->when.time_us <= persons_mark(persons, link->anonymous) ||
+	       link->when.time_us <= persons_mark(persons, link->user);
+}
+
 /* person_profile.c */
 MUST_CHECK int profiles_flush(struct persons *persons);         /* what is pending */
-/* Takes out what was received at or before received_us. */
-MUST_CHECK int profiles_forget(struct persons *persons, uint32_t actor, int64_t received_us);
+/* Takes out what events until then said. */
+MUST_CHECK int profiles_forget(struct persons *persons, uint32_t actor, int64_t until_us);
+/* Its part of persons_fork. */
+MUST_CHECK int profiles_fork(struct persons *fork, const struct persons *old);
 struct slice profiles_blob(const struct persons *persons, uint32_t actor);
 /* Checks a blob from outside and takes it as the actor's. -EBADMSG. */
 MUST_CHECK int profiles_take(struct persons *persons, uint32_t actor, struct slice blob);
 MUST_CHECK int profiles_add_key(struct persons *persons, struct slice name, uint32_t *key);
+/* What readers look at; and the rest. */
+void profiles_close_read(struct persons *persons);
 void profiles_close(struct persons *persons);
 
 /* person_file.c */

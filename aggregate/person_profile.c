@@ -560,8 +560,8 @@ static int write_blob(struct buf *out, const struct operation *ops, size_t count
 	return 0;
 }
 
-/* The actor's blob's operations and those that wait, those after received_us only. */
-static int gather(struct persons *persons, uint32_t actor, int64_t received_us,
+/* The actor's blob's operations and those that wait, those after until_us only. */
+static int gather(struct persons *persons, uint32_t actor, int64_t until_us,
 		  struct operation **opsp, size_t *countp)
 {
 	const char *bytes = blob_of(persons, actor);
@@ -583,7 +583,7 @@ static int gather(struct persons *persons, uint32_t actor, int64_t received_us,
 		ops[count] = (struct operation){ .when = blob.times[entry->time], .key = entry->key,
 						 .op = entry->op,
 						 .value = entry_value(&blob, entry) };
-		count += ops[count].when.received_us > received_us;
+		count += ops[count].when.time_us > until_us;
 	}
 	for (size_t i = 0; i < persons->pending_count; i++) {
 		const struct person_pending *pending = &persons->pending[i];
@@ -600,12 +600,12 @@ static int gather(struct persons *persons, uint32_t actor, int64_t received_us,
 	return 0;
 }
 
-static int remake(struct persons *persons, uint32_t actor, int64_t received_us)
+static int remake(struct persons *persons, uint32_t actor, int64_t until_us)
 {
 	struct maker maker = { .list.limit = (size_t)1 << 20 };
 	size_t count, kept = 0, end, at;
 	struct operation *ops;
-	int rc = gather(persons, actor, received_us, &ops, &count);
+	int rc = gather(persons, actor, until_us, &ops, &count);
 
 	if (rc < 0)
 		return rc;
@@ -647,11 +647,11 @@ int profiles_flush(struct persons *persons)
 	return rc == 0 ? persons_add_changed(persons, persons->leader[actor]) : rc;
 }
 
-int profiles_forget(struct persons *persons, uint32_t actor, int64_t received_us)
+int profiles_forget(struct persons *persons, uint32_t actor, int64_t until_us)
 {
 	int rc = profiles_flush(persons);
 
-	return rc == 0 && persons->profile[actor] ? remake(persons, actor, received_us) : rc;
+	return rc == 0 && persons->profile[actor] ? remake(persons, actor, until_us) : rc;
 }
 
 /* Most operations say what is known: the same traits with each identify are not, as their time
@@ -685,7 +685,7 @@ int persons_profile(struct persons *persons, uint32_t actor, enum person_op op, 
 	uint32_t number;
 	int rc;
 
-	if (actor == PERSON_NOBODY || persons_is_deleted(persons, actor, when->received_us) ||
+	if (actor == PERSON_NOBODY || persons_is_deleted(persons, actor, when->time_us) ||
 	    (value->kind == PROP_NONE && op != PERSON_UNSET))
 		return 0;
 	rc = profiles_add_key(persons, key, &number);
@@ -921,11 +921,35 @@ int persons_traits(const struct persons *persons, uint32_t leader, struct buf *s
 	return rc < 0 ? rc : 0;
 }
 
-void profiles_close(struct persons *persons)
+int profiles_fork(struct persons *fork, const struct persons *old)
+{
+	uint32_t key;
+	int rc = 0;
+
+	fork->keys = (struct name_table){ .count = 0 };
+	fork->profile_heap = (struct buf){ .limit = old->profile_heap.limit };
+	fork->key_counts = calloc(old->key_room + (size_t)1, sizeof(*fork->key_counts));
+	if (!fork->key_counts)
+		return -ENOMEM;
+	if (old->key_room)
+		memcpy(fork->key_counts, old->key_counts,
+		       old->key_room * sizeof(*fork->key_counts));
+	for (uint32_t k = 0; k < old->keys.count && rc == 0; k++)
+		rc = name_table_add(&fork->keys, name_table_text(&old->keys, k), PERSON_NAMES_MAX,
+				    &key);
+	buf_append(&fork->profile_heap, old->profile_heap.ptr, old->profile_heap.len);
+	return fork->profile_heap.failed ? -ENOMEM : rc;
+}
+
+void profiles_close_read(struct persons *persons)
 {
 	name_table_close(&persons->keys);
 	free(persons->key_counts);
 	buf_close(&persons->profile_heap);
+}
+
+void profiles_close(struct persons *persons)
+{
 	free(persons->pending);
 	buf_close(&persons->pending_text);
 	buf_close(&persons->blob);

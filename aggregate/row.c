@@ -277,11 +277,11 @@ static int find_actors(struct row_taker *taker, const struct value *fields, stru
 {
 	struct persons *persons = store_persons(taker->store);
 	int rc = persons_actor(persons, 'u', value_slice(&fields[ENRICHED_USER_ID]),
-			       row->received_us, &who->user);
+			       row->time_us, &who->user);
 
 	if (rc == 0)
 		rc = persons_actor(persons, 'a', value_slice(&fields[ENRICHED_ANONYMOUS_ID]),
-				   row->received_us, &who->anonymous);
+				   row->time_us, &who->anonymous);
 	row->actor = who->user != PERSON_NOBODY ? who->user : who->anonymous;
 	return rc;
 }
@@ -328,7 +328,7 @@ static int take_facts(struct row_taker *taker, const struct value *fields,
 	if (rc == 0)
 		rc = apply_ops(taker, row, &when);
 	if (rc == 0 && taker->is_delete)
-		rc = persons_delete(persons, row->actor, row->received_us);
+		rc = persons_delete_later(persons, row->actor, row->time_us, row->received_us);
 	return rc;
 }
 

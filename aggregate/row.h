@@ -12,8 +12,8 @@
  * the property "$merge": true; traits of identify are set, those of group with "group." before
  * their names, and "$group_id". In properties and traits of any call "$set", "$set_once", "$add",
  * "$append", "$union", "$remove" are objects of what to do, "$unset" is one or a list of names, and
- * "$delete": true deletes the person with all that was received until then. These are no properties
- * of the event.
+ * "$delete": true deletes the person with all of his events until that one (persons_delete_later).
+ * These are no properties of the event.
  */
 // SPDX-License-Identifier: Apache-2.0
 #ifndef AGGREGATE_ROW_H

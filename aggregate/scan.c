@@ -325,11 +325,9 @@ static int hand_over(struct walker *walker, uint32_t leader);
 static int take_run(struct walker *walker, size_t file, uint32_t place, uint32_t leader)
 {
 	const struct column_file *columns = walker->scan->plans[file].file;
-	uint32_t row = columns->start[place], end = columns->start[place + 1];
+	uint32_t row = column_first(columns, place), end = columns->start[place + 1];
 	bool in_pieces = walker->scan->conf->in_pieces;
 
-	if (column_is_gone(columns, columns->actor[place]))
-		return 0;
 	walker->scanned += end - row;
 	while (row < end) {
 		uint32_t stop = in_pieces && end - row > PIECE_EVENTS ? row + PIECE_EVENTS : end;

@@ -36,10 +36,8 @@ static int add_run(struct walker *walker, uint32_t place, uint32_t leader)
 {
 	struct scan_block *block = walker->block;
 	const struct column_file *file = walker->scan->plans[block->file].file;
-	uint32_t row = file->start[place], end = file->start[place + 1];
+	uint32_t row = column_first(file, place), end = file->start[place + 1];
 
-	if (column_is_gone(file, file->actor[place]))
-		return 0;
 	walker->scanned += end - row;
 	while (row < end) {
 		uint32_t n = end - row;
@@ -173,7 +171,7 @@ static int add_rows(struct walker *walker, uint32_t row, uint32_t end)
 	return rc < 0 ? rc : 0;
 }
 
-/* But for those of actors that are gone. */
+/* But for those that are gone. */
 static int walk_unit(struct walker *walker, uint32_t row, uint32_t end)
 {
 	const struct column_file *file = walker->scan->plans[walker->block->file].file;
@@ -181,7 +179,7 @@ static int walk_unit(struct walker *walker, uint32_t row, uint32_t end)
 	int rc = 0;
 
 	for (uint32_t i = 0; i < file->gone_count && row < end && rc == 0; i++) {
-		if (!column_run(file, file->gone[i], &hint, &from, &count) || from + count <= row)
+		if (!column_gone_run(file, i, &hint, &from, &count) || from + count <= row)
 			continue;
 		if (from >= end)
 			break;

@@ -20,9 +20,12 @@
 #define FLUSH_BYTES (INT64_C(128) << 20)
 #define NAMES_MAX   4096u
 #define PATIENCE_MS 60000               /* with a disk that cannot be written */
+#define FORK_MS     20
 
-/* Turns: a batch waits for the snapshots that are there, and for those that waited through the
- * last batch (grants); a snapshot waits for the batch that is open, or waits longer. */
+/* Turns: taking a snapshot waits for the batch that is open; a batch waits for those that waited
+ * through the last one (grants). A snapshot that is held for long is no obstacle: files do not
+ * change, and it keeps the persons as they were while the batch goes on with a copy of them. As a
+ * copy costs (5 ms per 100,000 persons), a short question is waited for. */
 
 void store_enter(struct store *store)
 {
@@ -30,15 +33,50 @@ void store_enter(struct store *store)
 	while (store->is_changing || (store->is_writer_waiting && store->grants == 0))
 		pthread_cond_wait(&store->turn, &store->lock);
 	store->readers_waiting--;
-	if (store->grants)
-		store->grants--;
-	store->readers++;
+	if (store->grants && --store->grants == 0)
+		pthread_cond_broadcast(&store->turn);
 }
 
-void store_leave(struct store *store)
+static void view_close(struct view *view)
 {
-	store->readers--;
-	pthread_cond_broadcast(&store->turn);
+	if (!view)
+		return;
+	persons_close(view->persons);
+	free(view);
+}
+
+/* With lock held, which it lets go of: whoever holds the view keeps its persons, we go on with a
+ * copy. Where there is no memory for one, we wait for them instead. */
+static void fork_persons(struct store *store)
+{
+	struct view *old = store->view, *new = calloc(1, sizeof(*new));
+	int64_t begun_ms = when_monotonic_ms();
+	int rc;
+
+	pthread_mutex_unlock(&store->lock);
+	rc = new ? persons_fork(old->persons, &new->persons) : -ENOMEM;
+	pthread_mutex_lock(&store->lock);
+	if (rc < 0) {
+		free(new);
+		while (old->refs)
+			pthread_cond_wait(&store->turn, &store->lock);
+		return;
+	}
+	store->fork_ms = when_monotonic_ms() - begun_ms;
+	store->added.forks++;
+	store->view = new;
+	if (old->refs == 0)
+		view_close(old);
+}
+
+static void wait_readers(struct store *store)
+{
+	int64_t end_ms = when_monotonic_ms() + FORK_MS + 2 * store->fork_ms;
+	struct timespec end = { end_ms / 1000, end_ms % 1000 * 1000000 };
+
+	while (store->view->refs &&
+	       pthread_cond_timedwait(&store->turn, &store->lock, &end) != ETIMEDOUT)
+		;
 }
 
 void store_change_begin(struct store *store)
@@ -46,23 +84,43 @@ void store_change_begin(struct store *store)
 	pthread_mutex_lock(&store->lock);
 	assert(!store->is_changing);
 	store->is_writer_waiting = true;
-	while (store->readers || store->grants)
+	while (store->grants)
 		pthread_cond_wait(&store->turn, &store->lock);
 	store->is_writer_waiting = false;
 	store->is_changing = true;
+	wait_readers(store);
+	if (store->view->refs)
+		fork_persons(store);
 	pthread_mutex_unlock(&store->lock);
+}
+
+static int forget_deleted(struct store *store, struct err *err)
+{
+	struct persons *persons = store->view->persons;
+	struct column_gone *gone;
+	size_t count;
+	const uint32_t *actors = persons_forgotten(persons, &count);
+	int rc;
+
+	if (count == 0)
+		return 0;
+	gone = malloc(count * sizeof(*gone));
+	if (!gone)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++)
+		gone[i] = (struct column_gone){ actors[i],
+						persons_deleted_until(persons, actors[i]) };
+	rc = store_forget(store, gone, count, err);
+	free(gone);
+	return rc;
 }
 
 int store_change_end(struct store *store, struct err *err)
 {
-	int rc = persons_settle(store->persons);
-	const uint32_t *actors;
-	size_t count;
+	int rc = persons_settle(store->view->persons);
 
-	if (rc == 0) {
-		actors = persons_forgotten(store->persons, &count);
-		rc = store_forget(store, actors, count, err);
-	}
+	if (rc == 0)
+		rc = forget_deleted(store, err);
 	pthread_mutex_lock(&store->lock);
 	store->added.merges = store->counts.merges;
 	store->counts = store->added;
@@ -222,7 +280,7 @@ static int open_state(struct store *store, struct err *err)
 	snprintf(manifest->logic, sizeof(manifest->logic), "%s", store->conf.logic);
 	rc = remove_strays(store, err);
 	if (rc == 0)
-		rc = persons_open(&store->persons, store->conf.dir, &manifest->persons, err);
+		rc = persons_open(&store->view->persons, store->conf.dir, &manifest->persons, err);
 	for (size_t i = 0; i < manifest->count && rc == 0; i++) {
 		rc = open_file(store, &manifest->files[i], err);
 		if (rc == 0)
@@ -269,7 +327,7 @@ int store_open(struct store **storep, const struct store_conf *conf,
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_mutex_init(&store->lock, NULL);
 	pthread_mutex_init(&store->manifest_lock, NULL);
-	pthread_cond_init(&store->turn, NULL);
+	pthread_cond_init(&store->turn, &attr);
 	pthread_cond_init(&store->work, &attr);
 	pthread_cond_init(&store->done, NULL);
 	pthread_condattr_destroy(&attr);
@@ -277,7 +335,8 @@ int store_open(struct store **storep, const struct store_conf *conf,
 	for (store->events_mask = 1; store->events_mask < store->conf.names_max * 2;)
 		store->events_mask *= 2;
 	store->events = calloc(store->events_mask--, sizeof(*store->events));
-	if (store->events)
+	store->view = calloc(1, sizeof(*store->view));
+	if (store->events && store->view)
 		rc = column_write_open(&store->write, store->conf.names_max);
 	rc = rc < 0 ? err_set(err, rc, "no memory") : open_state(store, err);
 	store->counts = store->added;
@@ -313,7 +372,7 @@ void store_close(struct store *store)
 	free(store->events);
 	free(store->props);
 	column_write_close(store->write);
-	persons_close(store->persons);
+	view_close(store->view);
 	manifest_reset(&store->manifest);
 	pthread_mutex_destroy(&store->lock);
 	pthread_mutex_destroy(&store->manifest_lock);
@@ -325,7 +384,7 @@ void store_close(struct store *store)
 
 struct persons *store_persons(struct store *store)
 {
-	return store->persons;
+	return store->view->persons;
 }
 
 /* Adding */
@@ -492,7 +551,7 @@ int store_add(struct store *store, const struct store_row *row, struct err *err)
 	assert(store->is_changing && event && event->value.kind == PROP_TEXT);
 	if (is_too_old(store, row->time_us, row->received_us))
 		return 2;
-	if (persons_is_deleted(store->persons, row->actor, row->received_us)) {
+	if (persons_is_deleted(store->view->persons, row->actor, row->time_us)) {
 		store->added.deleted++;
 		return 2;
 	}
@@ -525,19 +584,23 @@ int store_add(struct store *store, const struct store_row *row, struct err *err)
 
 /* Forgetting */
 
-static int forget_in(struct held *held, const uint32_t *actors, size_t count)
+/* A list of its own: snapshots have copies. */
+static int forget_in(struct held *held, const struct column_gone *more, size_t count)
 {
 	struct column_file *file = held->file;
-	uint32_t *gone = malloc((file->gone_count + count) * sizeof(*gone)), n = 0, hint = 0;
-	uint32_t row, rows, old = 0;
+	struct column_gone *gone = malloc((file->gone_count + count) * sizeof(*gone));
+	uint32_t row, rows, old = 0, n = 0, hint = 0;
 
 	if (!gone)
 		return -ENOMEM;
 	for (size_t i = 0; i < count; i++) {
-		while (old < file->gone_count && file->gone[old] < actors[i])
+		while (old < file->gone_count && file->gone[old].actor < more[i].actor)
 			gone[n++] = file->gone[old++];
-		if (column_run(file, actors[i], &hint, &row, &rows))
-			gone[n++] = actors[i];
+		if (!column_run(file, more[i].actor, &hint, &row, &rows) ||
+		    file->time[row] > more[i].until_us)
+			continue;
+		gone[n++] = more[i];
+		old += old < file->gone_count && file->gone[old].actor == more[i].actor;
 	}
 	while (old < file->gone_count)
 		gone[n++] = file->gone[old++];
@@ -550,14 +613,15 @@ static int forget_in(struct held *held, const uint32_t *actors, size_t count)
 
 static int compare_actors(const void *a, const void *b)
 {
-	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+	const struct column_gone *x = a, *y = b;
 
-	return x < y ? -1 : x > y;
+	return x->actor < y->actor ? -1 : x->actor > y->actor;
 }
 
-int store_forget(struct store *store, const uint32_t *actors, size_t count, struct err *err)
+int store_forget(struct store *store, const struct column_gone *gone, size_t count,
+		 struct err *err)
 {
-	uint32_t *sorted;
+	struct column_gone *sorted;
 	size_t n = 0;
 	int rc;
 
@@ -566,10 +630,10 @@ int store_forget(struct store *store, const uint32_t *actors, size_t count, stru
 	sorted = malloc(count * sizeof(*sorted));
 	if (!sorted)
 		return err_set(err, -ENOMEM, "no memory");
-	memcpy(sorted, actors, count * sizeof(*sorted));
+	memcpy(sorted, gone, count * sizeof(*sorted));
 	qsort(sorted, count, sizeof(*sorted), compare_actors);
 	for (size_t i = 0; i < count; i++)
-		if (n == 0 || sorted[n - 1] != sorted[i])
+		if (n == 0 || sorted[n - 1].actor != sorted[i].actor)
 			sorted[n++] = sorted[i];
 	pthread_mutex_lock(&store->lock);
 	rc = push_head(store, err);
@@ -598,7 +662,7 @@ static int begin_flush(struct store *store, const int64_t next[BUS_PARTITIONS_MA
 	int rc, end;
 
 	store_change_begin(store);
-	rc = persons_flush(store->persons, &flush->persons, err);
+	rc = persons_flush(store->view->persons, &flush->persons, err);
 	pthread_mutex_lock(&store->lock);
 	if (rc == 0)
 		rc = push_head(store, err);
@@ -663,7 +727,7 @@ int store_commit(struct store *store, const int64_t next[BUS_PARTITIONS_MAX], in
 	store->is_flushed = false;
 	pthread_mutex_unlock(&store->lock);
 	if (is_flushed)
-		persons_committed(store->persons);
+		persons_committed(store->view->persons);
 	if (is_wanted && !force && !is_large)
 		return 0;
 	/* A disk that is full: adding stops here until it is not, or the program ends. */
@@ -679,55 +743,85 @@ int store_commit(struct store *store, const int64_t next[BUS_PARTITIONS_MAX], in
 
 /* Snapshots */
 
+static void free_snapshot(struct snapshot *snapshot)
+{
+	free((void *)(uintptr_t)snapshot->files);
+	free(snapshot->held);
+	free(snapshot->copies);
+	free(snapshot->gone);
+	*snapshot = (struct snapshot){ .files = NULL };
+}
+
+/* The files' heads are copied, as who is gone in them may change. */
+static void fill_snapshot(struct store *store, struct snapshot *snapshot)
+{
+	struct column_file **files = (struct column_file **)(uintptr_t)snapshot->files;
+	struct column_gone *gone = snapshot->gone;
+
+	for (size_t i = 0; i <= store->count; i++) {
+		struct held *held = i < store->count ? store->list[i] : store->sealed;
+		size_t f = snapshot->file_count;
+
+		if (!held)
+			continue;
+		held->refs++;
+		snapshot->held[f] = held;
+		snapshot->copies[f] = *held->file;
+		if (held->file->gone_count)
+			memcpy(gone, held->file->gone, held->file->gone_count * sizeof(*gone));
+		snapshot->copies[f].gone = gone;
+		gone += held->file->gone_count;
+		files[f] = &snapshot->copies[f];
+		snapshot->rows += held->file->rows;
+		snapshot->file_count++;
+	}
+	snapshot->view = store->view;
+	snapshot->view->refs++;
+	snapshot->persons = snapshot->view->persons;
+}
+
 int store_snapshot(struct store *store, struct snapshot *snapshot, struct err *err)
 {
-	struct held **held;
-	size_t n;
+	size_t n, gone_count = 0;
 	int rc;
 
-	*snapshot = (struct snapshot){ .store = store, .persons = store->persons };
+	*snapshot = (struct snapshot){ .store = store };
 	pthread_mutex_lock(&store->lock);
 	store_enter(store);
 	rc = seal(store, err);
 	n = store->count + 1;
-	/* files, then who holds them */
-	snapshot->files = rc < 0 ? NULL : calloc(n * 2, sizeof(void *));
-	if (!snapshot->files) {
-		store_leave(store);
-		pthread_mutex_unlock(&store->lock);
-		return rc < 0 ? rc : err_set(err, -ENOMEM, "no memory");
-	}
-	snapshot->slots = n;
-	held = (struct held **)(uintptr_t)snapshot->files + n;
-	for (size_t i = 0; i < n; i++) {
-		held[i] = i < store->count ? store->list[i] : store->sealed;
-		if (!held[i])
-			continue;
-		held[i]->refs++;
-		((struct column_file **)(uintptr_t)snapshot->files)[snapshot->file_count++] =
-			held[i]->file;
-		snapshot->rows += held[i]->file->rows;
+	for (size_t i = 0; i < store->count; i++)
+		gone_count += store->list[i]->file->gone_count;
+	if (rc == 0) {
+		snapshot->files = calloc(n, sizeof(void *));
+		snapshot->held = calloc(n, sizeof(*snapshot->held));
+		snapshot->copies = calloc(n, sizeof(*snapshot->copies));
+		snapshot->gone = malloc((gone_count + 1) * sizeof(*snapshot->gone));
+		if (snapshot->files && snapshot->held && snapshot->copies && snapshot->gone)
+			fill_snapshot(store, snapshot);
+		else
+			rc = err_set(err, -ENOMEM, "no memory");
 	}
 	pthread_mutex_unlock(&store->lock);
-	return 0;
+	if (rc < 0)
+		free_snapshot(snapshot);
+	return rc;
 }
 
 void snapshot_release(struct snapshot *snapshot)
 {
 	struct store *store = snapshot->store;
-	struct held **held;
 
 	if (!snapshot->files)
 		return;
 	pthread_mutex_lock(&store->lock);
-	/* The second half begins behind room for the head, which may have been empty. */
-	held = (struct held **)(uintptr_t)snapshot->files;
-	for (size_t i = 0, n = snapshot->slots; i < n; i++)
-		held_release(store, held[n + i]);
-	store_leave(store);
+	for (size_t i = 0; i < snapshot->file_count; i++)
+		held_release(store, snapshot->held[i]);
+	if (--snapshot->view->refs == 0 && snapshot->view != store->view)
+		view_close(snapshot->view);
+	pthread_cond_broadcast(&store->turn);
 	pthread_mutex_unlock(&store->lock);
-	free((void *)(uintptr_t)snapshot->files);
-	*snapshot = (struct snapshot){ .files = NULL };
+	free_snapshot(snapshot);
 }
 
 struct store_counts store_counts(struct store *store)

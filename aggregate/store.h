@@ -14,12 +14,14 @@
  * filters do not say no. Events that are already in, or fall out of retention, or are of a deleted
  * person (persons_is_deleted) are not taken.
  *
- * One thread adds and commits (the filter's). Questions hold a snapshot: no more events, links or
- * profile changes happen until they let go of it; files they use stay until then. Batches and
- * snapshots take turns, so that neither waits for more than one of the other; a thread that holds a
- * snapshot must not take a second one. Writing files and merging run on two threads of their own,
- * which only swap at the end. What they could not write (disk full) stays in memory and is tried
- * again; adding waits when that comes to 4 times flush_bytes.
+ * One thread adds and commits (the filter's). Questions hold a snapshot: events, persons, profiles
+ * and who is deleted stay for it as they were. Adding goes on meanwhile: files do not change, and
+ * where a snapshot is held for more than some ms the adding thread goes on with a copy of the
+ * persons (60 to 200 bytes of memory each, until the snapshot is released). Taking a snapshot and
+ * batches take turns, so that neither waits for more than one of the other. Writing files and
+ * merging run on two threads of their own, which only swap at the end. What they could not write
+ * (disk full) stays in memory and is tried again; adding waits when that comes to 4 times
+ * flush_bytes.
  */
 // SPDX-License-Identifier: Apache-2.0
 #ifndef AGGREGATE_STORE_H
@@ -38,6 +40,8 @@
 #define STORE_REST     "$too_many_names"
 
 struct store;
+struct view;
+struct held;
 
 struct store_conf {
 	const char *dir;                /* --state; locked by the caller */
@@ -82,9 +86,9 @@ MUST_CHECK int store_change_end(struct store *store, struct err *err);
  * now, and the manifest. Not within a change. */
 MUST_CHECK int store_commit(struct store *store, const int64_t next[BUS_PARTITIONS_MAX],
 			    int partitions, bool force, struct err *err);
-/* Rows of these actors that are in do not count from now on; files are rewritten without them in
- * the background. Within a change; store_change_end calls it for persons_forgotten. */
-MUST_CHECK int store_forget(struct store *store, const uint32_t *actors, size_t count,
+/* Rows of these actors, until a time of each, do not count from now on; files are rewritten without
+ * them in the background. Within a change; store_change_end calls it for persons_forgotten. */
+MUST_CHECK int store_forget(struct store *store, const struct column_gone *gone, size_t count,
 			    struct err *err);
 
 struct snapshot {
@@ -93,7 +97,11 @@ struct snapshot {
 	const struct persons *persons;
 	uint64_t rows;
 	struct store *store;
-	size_t slots;                   /* of files[], for snapshot_release */
+	struct view *view;              /* whose persons they are */
+	struct held **held;             /* owned, each with a reference; [file_count] */
+	struct column_file *copies;     /* owned; what files point to: not for column_bloom_*,
+	                                   column_may_have, column_verify, column_close */
+	struct column_gone *gone;       /* owned */
 };
 MUST_CHECK int store_snapshot(struct store *store, struct snapshot *snapshot, struct err *err);
 void snapshot_release(struct snapshot *snapshot);
@@ -101,6 +109,7 @@ void snapshot_release(struct snapshot *snapshot);
 struct store_counts {
 	uint64_t events, duplicates, files, images, file_bytes, memory_bytes, merges;
 	uint64_t properties_left_out, events_left_out, deleted;
+	uint64_t forks;                 /* times that persons were copied for a long question */
 };
 /* Of any thread. */
 struct store_counts store_counts(struct store *store);

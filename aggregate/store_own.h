@@ -29,7 +29,13 @@ struct held {
 	bool is_busy;                   /* in a job */
 	bool is_dropped;                /* its file goes away with it */
 	bool is_too_large;              /* to be made one with others */
-	uint32_t *gone;                 /* owned; file->gone */
+	struct column_gone *gone;       /* owned; file->gone */
+};
+
+/* Persons that snapshots hold. Those of the store are the newest; older ones stay as they were. */
+struct view {
+	struct persons *persons;        /* owned */
+	int refs;                       /* snapshots */
 };
 
 /* A flush that was asked for: images up to seq, and what the manifest says then. */
@@ -43,7 +49,7 @@ struct flush {
 
 struct store {
 	struct store_conf conf;
-	struct persons *persons;
+	struct view *view;              /* owned; under lock; its persons: the adding thread's */
 	pthread_mutex_t lock;
 	pthread_cond_t turn;            /* batches and snapshots */
 	pthread_cond_t work;            /* for the threads */
@@ -61,8 +67,9 @@ struct store {
 	size_t count, cap;
 	uint64_t seq;                   /* of the next image */
 	size_t image_bytes, head_bytes;
-	int readers, readers_waiting, grants;
+	int readers_waiting, grants;
 	bool is_changing, is_writer_waiting;
+	int64_t fork_ms;                /* what the last copy of the persons took */
 	struct flush flush;
 	bool is_flushed;                /* the persons are to be told */
 	bool is_gone_new;               /* gone lists that no manifest has */
@@ -79,9 +86,9 @@ struct store {
 	atomic_bool stop;
 };
 
-/* A turn between batches; not the adding thread's. With lock held. */
+/* Waits for a moment between batches; not the adding thread. With lock held: the moment lasts
+ * until it is let go. */
 void store_enter(struct store *store);
-void store_leave(struct store *store);
 
 /* With lock held. */
 void held_release(struct store *store, struct held *held);

@@ -43,7 +43,7 @@ static int job_open(struct store *store, struct job *job, struct held *const *in
 		return -ENOMEM;
 	for (size_t i = 0; i < count; i++) {
 		const struct column_file *file = inputs[i]->file;
-		uint32_t *gone = malloc((file->gone_count + (size_t)1) * sizeof(*gone));
+		struct column_gone *gone = malloc((file->gone_count + (size_t)1) * sizeof(*gone));
 
 		if (!gone)
 			return -ENOMEM;
@@ -130,14 +130,14 @@ static bool is_input(const struct job *job, const struct held *held)
 	return false;
 }
 
-static bool is_in(const uint32_t *list, uint32_t count, uint32_t actor)
+static bool is_in(const struct merge_input *input, const struct column_gone *gone)
 {
-	for (uint32_t low = 0, high = count; low < high;) {
+	for (uint32_t low = 0, high = input->gone_count; low < high;) {
 		uint32_t middle = low + (high - low) / 2;
 
-		if (list[middle] == actor)
-			return true;
-		if (list[middle] < actor)
+		if (input->gone[middle].actor == gone->actor)
+			return input->gone[middle].until_us == gone->until_us;
+		if (input->gone[middle].actor < gone->actor)
 			low = middle + 1;
 		else
 			high = middle;
@@ -145,18 +145,20 @@ static bool is_in(const uint32_t *list, uint32_t count, uint32_t actor)
 	return false;
 }
 
-static int compare_actors(const void *a, const void *b)
+static int compare_gone(const void *a, const void *b)
 {
-	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+	const struct column_gone *x = a, *y = b;
 
-	return x < y ? -1 : x > y;
+	if (x->actor != y->actor)
+		return x->actor < y->actor ? -1 : 1;
+	return x->until_us < y->until_us ? 1 : -(x->until_us > y->until_us);
 }
 
-/* Who was forgotten while the job ran is gone in what it made, too: all his rows are older. With
- * lock held. */
+/* Who was forgotten while the job ran is gone in what it made, too. With lock held. */
 static int carry_gone(struct job *job)
 {
-	uint32_t *gone, n = 0, unique = 0;
+	struct column_gone *gone;
+	uint32_t n = 0, unique = 0;
 	size_t count = 0;
 
 	for (size_t i = 0; i < job->count; i++)
@@ -170,12 +172,13 @@ static int carry_gone(struct job *job)
 		const struct column_file *file = job->inputs[i]->file;
 
 		for (uint32_t g = 0; g < file->gone_count; g++)
-			if (!is_in(job->merge[i].gone, job->merge[i].gone_count, file->gone[g]))
+			if (!is_in(&job->merge[i], &file->gone[g]))
 				gone[n++] = file->gone[g];
 	}
-	qsort(gone, n, sizeof(*gone), compare_actors);
+	/* Of one actor the latest time comes first. */
+	qsort(gone, n, sizeof(*gone), compare_gone);
 	for (uint32_t g = 0; g < n; g++)
-		if (unique == 0 || gone[unique - 1] != gone[g])
+		if (unique == 0 || gone[unique - 1].actor != gone[g].actor)
 			gone[unique++] = gone[g];
 	job->made->gone = gone;
 	job->made->file->gone = gone;
@@ -217,7 +220,6 @@ static int swap(struct store *store, struct job *job)
 		rc = store_list_add(store, job->made, at);
 	}
 	store->counts.merges++;
-	store_leave(store);
 	return rc;
 }
 

@@ -164,7 +164,10 @@ static void test_merges(struct tap *tap, struct world *world, const struct buf *
 static void test_less(struct tap *tap, struct world *world, const struct buf *whole)
 {
 	struct column_file *file = open_image(copy_of(whole)), *less;
-	uint32_t gone[] = { 1, 3, 7, WORLD_ACTORS + 9 }, rows, kept = 0;
+	static const struct column_gone gone[] = {
+		{ 1, INT64_MAX }, { 3, INT64_MAX }, { 7, INT64_MAX }, { WORLD_ACTORS + 9, 1 }
+	};
+	uint32_t rows, kept = 0;
 	int64_t keep_us = WORLD_BASE_US + 500 * INT64_C(1000000);
 	struct merge_input input = { file, gone, 4 };
 	struct merge_conf conf = { &input, 1, keep_us, NULL };

@@ -51,6 +51,16 @@ static int take(struct world *world, const char *type, const char *user, const c
 	return rc;
 }
 
+static void delete_due(struct world *world)
+{
+	struct err err = { "" };
+
+	store_change_begin(world->store);
+	if (persons_delete_due(store_persons(world->store), INT64_MAX) < 0 ||
+	    store_change_end(world->store, &err) < 0)
+		abort();
+}
+
 /* The value of a column in the last row of an id, as text; "-": there is none. */
 static const char *value_of(struct world *world, char kind, const char *id, const char *name,
 			    struct buf *out)
@@ -163,7 +173,9 @@ static void test_persons(struct tap *tap, struct world *world, struct buf *out)
 	   strcmp(trait_of(world, "old-anon", "plan", out), "free") == 0, "an alias");
 	OK(tap, take(world, "track", "null", NULL, NULL, NULL) == 1, "a junk id is nobody");
 	OK(tap, take(world, "identify", "ann", NULL, NULL, "{\"$delete\":true}") == 1 &&
-	   strcmp(trait_of(world, "ann", "plan", out), "-") == 0 &&
+	   strcmp(value_of(world, 'u', "ann", "$event", out), "-") != 0, "a delete waits");
+	delete_due(world);
+	OK(tap, strcmp(trait_of(world, "ann", "plan", out), "-") == 0 &&
 	   strcmp(value_of(world, 'u', "ann", "$event", out), "-") == 0 &&
 	   strcmp(value_of(world, 'a', "anon-1", "$event", out), "-") == 0,
 	   "a deleted person has neither profile nor events");

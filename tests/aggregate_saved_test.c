@@ -147,10 +147,10 @@ static void say(struct world *w)
 	row.message = when.message;
 	row.props = props;
 	snprintf(id, sizeof(id), "device-%u", who);
-	must(persons_actor(persons, 'a', slice_from(id), w->now_us, &anonymous), &err);
+	must(persons_actor(persons, 'a', slice_from(id), when.time_us, &anonymous), &err);
 	if (below(w, 3) == 0) {
 		snprintf(id, sizeof(id), "user-%u", who / 2);
-		must(persons_actor(persons, 'u', slice_from(id), w->now_us, &user), &err);
+		must(persons_actor(persons, 'u', slice_from(id), when.time_us, &user), &err);
 	}
 	row.actor = user ? user : anonymous;
 	must(store_add(w->store, &row, &err), &err);
@@ -163,7 +163,7 @@ static void say(struct world *w)
 		must(persons_alias(persons, slice_from(id), user, true, &when), &err);
 	}
 	if (kind == 98)
-		must(persons_delete(persons, row.actor, w->now_us), &err);
+		must(persons_delete(persons, row.actor, w->now_us, w->now_us), &err);
 }
 
 static void commit(struct world *w, bool ending)

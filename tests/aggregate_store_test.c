@@ -267,7 +267,10 @@ static void test_forget(struct tap *tap)
 	struct world world = { .seed = 5 };
 	struct place place = new_place("forget");
 	struct store *store = open_store(&place, 1);
-	uint32_t gone[] = { 2, 5, 11 }, rows, wanted = 0, hits = 0;
+	static const struct column_gone gone[] = {
+		{ 2, INT64_MAX }, { 5, INT64_MAX }, { 11, INT64_MAX }
+	};
+	uint32_t rows, wanted = 0, hits = 0;
 	struct err err = { "" };
 	struct snapshot snapshot;
 	struct store_counts counts;
@@ -293,8 +296,8 @@ static void test_forget(struct tap *tap)
 			for (int a = 0; a < 3; a++) {
 				uint32_t hint = 0, row_at, count;
 
-				hits += column_run(snapshot.files[f], gone[a], &hint, &row_at,
-						   &count);
+				hits += column_run(snapshot.files[f], gone[a].actor, &hint,
+						   &row_at, &count);
 			}
 		snapshot_release(&snapshot);
 	}
@@ -471,6 +474,117 @@ static void test_limits(struct tap *tap)
 	remove_place(&place);
 }
 
+/* Rows and persons of a snapshot that is already there. */
+static struct buf bytes_held(const struct snapshot *snapshot, uint32_t *rows)
+{
+	struct merge_input inputs[200];
+	struct merge_conf conf = { inputs, 0, INT64_MIN, NULL };
+	struct buf image = { 0 };
+
+	for (size_t i = 0; i < snapshot->file_count; i++)
+		inputs[conf.count++] = (struct merge_input){ snapshot->files[i],
+							     snapshot->files[i]->gone,
+							     snapshot->files[i]->gone_count };
+	if (merge_files(&conf, &image, -1, rows) < 0)
+		abort();
+	for (uint32_t a = 1; a < persons_actor_count(snapshot->persons); a++) {
+		struct slice id = persons_id(snapshot->persons, a, NULL);
+
+		buf_printf(&image, "%.*s %u %d,", (int)id.len, id.ptr,
+			   persons_leaders(snapshot->persons)[a],
+			   persons_is_known(snapshot->persons, persons_leaders(
+				   snapshot->persons)[a]));
+	}
+	buf_printf(&image, "%d", (int)persons_count(snapshot->persons));
+	return image;
+}
+
+/* A batch after a long question began: new persons, ties, a delete. */
+static void add_more(struct store *store, struct world *world, uint64_t from)
+{
+	struct person_when when = { .time_us = WORLD_BASE_US, .received_us = 1 };
+	struct persons *persons;
+	struct err err = { "" };
+	uint32_t device;
+	char id[32];
+
+	store_change_begin(store);
+	persons = store_persons(store);
+	for (uint64_t i = from; i < from + 50; i++) {
+		const struct store_row *row = world_row(world, i);
+
+		add(store, row);
+		snprintf(id, sizeof(id), "device-%d", (int)i);
+		memcpy(when.message.bytes, &i, sizeof(i));
+		if (persons_actor(persons, 'a', slice_from(id), row->time_us, &device) < 0 ||
+		    persons_link(persons, device, row->actor, &when) < 0 ||
+		    persons_profile(persons, device, PERSON_SET, SLICE("n"),
+				    &(struct prop){ .kind = PROP_NUMBER, .number = (double)i },
+				    &when) < 0)
+			abort();
+	}
+	if (from % 500 == 0 && persons_delete(persons, 1 + (uint32_t)(from / 500),
+					      INT64_MAX / 2, INT64_MAX) < 0)
+		abort();
+	if (store_change_end(store, &err) < 0)
+		abort();
+}
+
+/* Adding goes on while questions hold snapshots, which stay as they were. */
+static void test_long_question(struct tap *tap)
+{
+	struct world world = { .seed = 9 };
+	struct place place = new_place("long");
+	struct store *store = open_store(&place, 65536);
+	struct snapshot old, middle, last;
+	struct buf before, after, middle_before, middle_after;
+	struct err err = { "" };
+	uint32_t rows, same;
+	uint64_t at = 0, forks;
+
+	for (; at < 2000; at += 50)
+		add_more(store, &world, at);
+	if (store_snapshot(store, &old, &err) < 0)
+		abort();
+	before = bytes_held(&old, &rows);
+	for (; at < 4000; at += 50) {
+		add_more(store, &world, at);
+		place.next[0] = (int64_t)at;
+		if (store_commit(store, place.next, 1, false, &err) < 0)
+			abort();
+	}
+	OK(tap, store_counts(store).events + store_counts(store).deleted == 4000 &&
+	   store_counts(store).events > 2500 && store_counts(store).forks == 1,
+	   "2000 events were added while a question held its snapshot, by one copy of persons");
+	if (store_snapshot(store, &middle, &err) < 0)
+		abort();
+	middle_before = bytes_held(&middle, &rows);
+	for (; at < 6000; at += 50)
+		add_more(store, &world, at);
+	if (store_settle(store, &err) < 0 || store_snapshot(store, &last, &err) < 0)
+		abort();
+	after = bytes_held(&old, &same);
+	middle_after = bytes_held(&middle, &same);
+	OK(tap, is_same(&before, &after) && is_same(&middle_before, &middle_after),
+	   "both snapshots are as they were");
+	OK(tap, persons_actor_count(last.persons) > persons_actor_count(middle.persons) &&
+	   last.rows > old.rows, "a new one sees all");
+	snapshot_release(&middle);
+	snapshot_release(&last);
+	snapshot_release(&old);
+	forks = store_counts(store).forks;
+	for (; at < 7000; at += 50)
+		add_more(store, &world, at);
+	OK(tap, forks >= 2 && store_counts(store).forks == forks,
+	   "and without one nothing is copied");
+	buf_close(&before);
+	buf_close(&after);
+	buf_close(&middle_before);
+	buf_close(&middle_after);
+	store_close(store);
+	remove_place(&place);
+}
+
 int main(void)
 {
 	struct tap tap = { 0 };
@@ -479,6 +593,7 @@ int main(void)
 		test_orders(&tap, seed);
 	test_many(&tap);
 	test_forget(&tap);
+	test_long_question(&tap);
 	test_refusals(&tap);
 	test_turns(&tap);
 	test_limits(&tap);
