@@ -7,9 +7,10 @@
 static int add_span(struct walker *walker, size_t i, uint32_t place)
 {
 	const struct column_file *file = walker->scan->plans[i].file;
+	uint32_t row = column_first(file, place), end = file->start[place + 1];
 	struct scan_spans *spans = &walker->spans;
 
-	if (column_is_gone(file, file->actor[place]))
+	if (row == end)
 		return 0;
 	if (spans->count == walker->span_room) {
 		uint32_t room = walker->span_room ? 2 * walker->span_room : 64;
@@ -20,9 +21,8 @@ static int add_span(struct walker *walker, size_t i, uint32_t place)
 		spans->spans = more;
 		walker->span_room = room;
 	}
-	spans->spans[spans->count++] = (struct scan_span){
-		(uint32_t)i, file->start[place], file->start[place + 1] };
-	walker->scanned += file->start[place + 1] - file->start[place];
+	spans->spans[spans->count++] = (struct scan_span){ (uint32_t)i, row, end };
+	walker->scanned += end - row;
 	return 0;
 }
 
