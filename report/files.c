@@ -22,13 +22,16 @@
 struct files {
 	char *dir;                      /* owned */
 	unsigned serial;                /* of staged files */
+	char *learnt[FILES_SECRETS_MAX];        /* owned: KIND/TYPE/FIELD */
+	int learnt_count;
 	struct json_reader *json, *old_json;
 };
 
 /* Where text secrets of a staged file go; NULL dir: they stay in it. */
 struct secrets {
+	const struct files *files;
 	const char *dir;                /* KIND/.secrets under files->dir */
-	const char *kind;
+	const char *kind, *type;
 	struct slice name;
 	int rc;
 };
@@ -53,8 +56,27 @@ void files_close(struct files *files)
 		return;
 	json_close(files->json);
 	json_close(files->old_json);
+	for (int i = 0; i < files->learnt_count; i++)
+		free(files->learnt[i]);
 	free(files->dir);
 	free(files);
+}
+
+static void print_learnt(char text[300], const char *kind, struct slice type, struct slice field)
+{
+	snprintf(text, 300, "%.20s/%.*s/%.*s", kind, (int)(type.len < 100 ? type.len : 100),
+		 type.ptr ? type.ptr : "", (int)(field.len < 100 ? field.len : 100),
+		 field.ptr ? field.ptr : "");
+}
+
+void files_learn(struct files *files, const char *kind, struct slice type, struct slice field)
+{
+	char text[300];
+
+	print_learnt(text, kind, type, field);
+	if (files->learnt_count < FILES_SECRETS_MAX &&
+	    (files->learnt[files->learnt_count] = strdup(text)))
+		files->learnt_count++;
 }
 
 static int fail(struct buf *out, int status, const char *code, const char *words)
@@ -77,24 +99,38 @@ static bool is_name(struct slice name)
 	return true;
 }
 
-static bool is_secret(const char *key)
+static bool is_secret(const struct secrets *secrets, const char *key)
 {
+	char text[300];
+
 	static const char *const WORDS[] = { "password", "secret", "token", "api_key", "write_key",
 					     "authorization", NULL };
 
 	for (int i = 0; WORDS[i]; i++)
 		if (strcasestr(key, WORDS[i]))
 			return true;
+	print_learnt(text, secrets->kind, slice_from(secrets->type ? secrets->type : ""),
+		     slice_from(key));
+	for (int i = 0; i < secrets->files->learnt_count; i++)
+		if (strcmp(secrets->files->learnt[i], text) == 0)
+			return true;
 	return false;
 }
 
+/* `type:`, or `channel:` of a trigger. */
+static const char *type_member(const char *kind)
+{
+	return strcmp(kind, "triggers") == 0 ? "channel" : "type";
+}
+
 /* The tree as JSON with the values of secrets hidden, but for references (file:.., env:..). */
-static void write_hidden(const struct yaml *node, const char *key, struct buf *out)
+static void write_hidden(const struct yaml *node, const char *key,
+			 const struct secrets *secrets, struct buf *out)
 {
 	bool is_map = node->kind == YAML_KIND_MAP;
 
 	if (node->kind == YAML_KIND_SCALAR) {
-		if (key && is_secret(key) && node->text[0] && strncmp(node->text, "file:", 5) &&
+		if (key && is_secret(secrets, key) && node->text[0] && strncmp(node->text, "file:", 5) &&
 		    strncmp(node->text, "env:", 4))
 			json_write_text(SLICE(HIDDEN), out);
 		else
@@ -109,7 +145,7 @@ static void write_hidden(const struct yaml *node, const char *key, struct buf *o
 			json_write_text(slice_from(child->key), out);
 			buf_append_char(out, ':');
 		}
-		write_hidden(child, is_map ? child->key : key, out);
+		write_hidden(child, is_map ? child->key : key, secrets, out);
 	}
 	buf_append_char(out, is_map ? '}' : ']');
 }
@@ -143,9 +179,12 @@ static int write_file(const struct files *files, const char *kind, struct slice 
 		buf_append_text(out, ",\"error\":");
 		json_write_text(slice_from(err.text), out);
 	} else {
+		struct secrets secrets = { .files = files, .kind = kind,
+					   .type = yaml_get_text(root, type_member(kind)) };
+
 		buf_append_text(out, ",\"value\":");
 		if (root)
-			write_hidden(root, NULL, out);
+			write_hidden(root, NULL, &secrets, out);
 		else
 			buf_append_text(out, "{}");
 	}
@@ -224,11 +263,28 @@ static void put_secret(struct secrets *secrets, const char *key, struct slice te
 	json_write_text(slice_from(words), out);
 }
 
-static bool is_secret_text(const char *key, struct slice text)
+static bool is_secret_text(const struct secrets *secrets, const char *key, struct slice text)
 {
-	return key && is_secret(key) && text.len && !slice_is(text, HIDDEN) &&
+	return key && is_secret(secrets, key) && text.len && !slice_is(text, HIDDEN) &&
 	       !slice_starts(text, SLICE("file:")) && !slice_starts(text, SLICE("env:")) &&
 	       strspn(key, "abcdefghijklmnopqrstuvwxyz0123456789_") == strlen(key);
+}
+
+/* An editor of the dashboard need not be one of the machine: only secrets that were typed here may
+ * be named anew, not any file or variable of the server's, which a destination would then be sent.
+ */
+static bool is_foreign(const struct secrets *secrets, const char *key, struct slice text,
+		       yyjson_val *old)
+{
+	char own[200];
+
+	if (!secrets->dir || !key || !is_secret(secrets, key) || slice_eq(text, json_string(old)) ||
+	    (!slice_starts(text, SLICE("file:")) && !slice_starts(text, SLICE("env:"))))
+		return false;
+	snprintf(own, sizeof(own), "file:%s/.secrets/%.*s.", secrets->kind,
+		 (int)secrets->name.len, secrets->name.ptr);
+	return !slice_starts(text, slice_from(own)) ||
+	       memchr(text.ptr + strlen(own), '/', text.len - strlen(own));
 }
 
 /* Appends value as JSON; "$secret" becomes what stands at the same place in old (may be NULL). */
@@ -263,7 +319,10 @@ static void write_merged(yyjson_val *value, yyjson_val *old, const char *name,
 			json_write(old, out);
 		else
 			buf_append_text(out, "null");
-	} else if (secrets->dir && is_secret_text(name, json_string(value))) {
+	} else if (is_foreign(secrets, name, json_string(value), old)) {
+		secrets->rc = -EACCES;
+		buf_append_text(out, "null");
+	} else if (secrets->dir && is_secret_text(secrets, name, json_string(value))) {
 		put_secret(secrets, name, json_string(value), out);
 	} else {
 		json_write(value, out);
@@ -321,8 +380,9 @@ int files_stage(struct files *files, struct slice kind_name, struct slice name,
 {
 	const char *kind = find_kind(kind_name);
 	char old_path[FILE_PATH_MAX], dir[FILE_PATH_MAX], secret_dir[FILE_PATH_MAX + 16];
-	struct secrets secrets = { kind && strcmp(kind, "reports") ? secret_dir : NULL, kind,
-				   name, 0 };
+	struct secrets secrets = { files, kind && strcmp(kind, "reports") ? secret_dir : NULL,
+				   kind, NULL, name, 0 };
+	char type[100];
 	struct buf yaml = { .limit = YAML_BYTES_MAX };
 	struct err err = { "" };
 	yyjson_val *value;
@@ -332,6 +392,10 @@ int files_stage(struct files *files, struct slice kind_name, struct slice name,
 		return fail(out, 400, "name", "a name is 1 to 64 letters, digits, '-' and '_'");
 	if (json_parse(files->json, body, &value, &err) < 0 || !yyjson_is_obj(value))
 		return fail(out, 400, "json", err.text[0] ? err.text : "a JSON object is needed");
+	snprintf(type, sizeof(type), "%.*s", (int)json_text(value, type_member(kind)).len,
+		 json_text(value, type_member(kind)).len ?
+		 json_text(value, type_member(kind)).ptr : "");
+	secrets.type = type;
 	snprintf(dir, sizeof(dir), "%.4000s/%s", files->dir, kind);
 	snprintf(secret_dir, sizeof(secret_dir), "%s/.secrets", dir);
 	rc = path_of(files, kind, name, old_path);
@@ -344,6 +408,9 @@ int files_stage(struct files *files, struct slice kind_name, struct slice name,
 	if (rc == 0)
 		rc = write_staged(path, buf_slice(&yaml));
 	buf_close(&yaml);
+	if (rc == -EACCES)
+		return fail(out, 403, "secret", "file: and env: are set in the YAML file itself: "
+			    "here, type the secret");
 	return rc < 0 ? fail(out, 500, "write", strerror(-rc)) : 0;
 }
 

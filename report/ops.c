@@ -32,6 +32,7 @@ struct ops {
 	char config_arg[PATH_MAX + 16];
 	char bus[URL_MAX];              /* without the topic; "": not known */
 	bool has_dbip;
+	int to_learn;                   /* tables of fields that are still asked for */
 };
 
 enum task_kind {
@@ -41,6 +42,9 @@ enum task_kind {
 	TASK_FILE,                      /* a staged file was checked: it takes its place */
 	TASK_SOURCES,                   /* so does a millrace.yaml */
 };
+
+static const char *const KINDS[] = { "sink", "kinds", NULL };
+static const char *const TRIGGERS[] = { "sink", "triggers", NULL };
 
 /* A child runs for a request. */
 struct task {
@@ -264,6 +268,32 @@ static struct task *new_task(struct ops *ops, struct http_request *request, enum
 	task->request = request;
 	task->kind = kind;
 	return task;
+}
+
+/* --- the tables of fields: which are secrets --- */
+
+static void learn(struct ops *ops, const char *kind, yyjson_val *types, const char *member)
+{
+	yyjson_val *type, *field;
+	size_t i, n, k, m;
+
+	yyjson_arr_foreach(types, i, n, type)
+		yyjson_arr_foreach(json_get(type, "fields"), k, m, field)
+			if (slice_is(json_text(field, "type"), "secret"))
+				files_learn(ops->conf.files, kind, json_text(type, member),
+					    json_text(field, "name"));
+}
+
+static void on_kinds(void *ctx, const struct child_result *result)
+{
+	struct ops *ops = ctx;
+	yyjson_val *root;
+
+	ops->to_learn--;
+	if (json_parse(ops->json, result->out, &root, NULL) < 0)
+		return;                 /* there is no sink here: names must do */
+	learn(ops, "destinations", json_get(root, "kinds"), "type");
+	learn(ops, "triggers", json_get(root, "channels"), "channel");
 }
 
 /* --- destinations --- */
@@ -672,8 +702,6 @@ static bool route(struct ops *ops, struct http_request *request, const struct sl
 bool ops_answer(struct ops *ops, struct http_request *request, struct slice path,
 		enum access_role role)
 {
-	static const char *const KINDS[] = { "sink", "kinds", NULL };
-	static const char *const TRIGGERS[] = { "sink", "triggers", NULL };
 	bool is_get = slice_is(request->method, "GET");
 	struct slice parts[3];
 	struct task *task;
@@ -687,6 +715,10 @@ bool ops_answer(struct ops *ops, struct http_request *request, struct slice path
 	}
 	if (slice_is(path, "statuses") && is_get) {
 		answer_statuses(ops, request);
+		return true;
+	}
+	if (slice_is(parts[0], "files") && !slice_is(parts[1], "reports") && ops->to_learn) {
+		refuse(ops, request, 503, "starting", "just started: try again in a moment");
 		return true;
 	}
 	if (slice_is(parts[0], "sources")) {
@@ -741,7 +773,12 @@ int ops_open(struct ops **opsp, const struct ops_conf *conf, struct err *err)
 	find_bus(ops);
 	ops->has_dbip = ops->config[0] && source_file_has_dbip(ops->config);
 	rc = json_open(&ops->json, err);
-	return rc == 0 ? children_open(&ops->children, conf->loop, conf->options->dir, err) : rc;
+	if (rc == 0)
+		rc = children_open(&ops->children, conf->loop, conf->options->dir, err);
+	for (int i = 0; i < 2 && rc == 0; i++)
+		ops->to_learn += child_run(ops->children, i ? TRIGGERS : KINDS, QUICK_MS, on_kinds,
+					   ops) == 0;
+	return rc;
 }
 
 void ops_close(struct ops *ops)

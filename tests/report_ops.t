@@ -64,6 +64,9 @@ is "$(api PUT files/destinations/hook -d "{\"type\":\"webhook\",\"url\":\"$stub/
 is "$(cat "$home/destinations/.secrets/hook.secret")$(stat -c %a "$home/destinations/.secrets/hook.secret")" topsecret600 "its secret apart, for the owner"
 api PUT files/destinations/hook -d "{\"type\":\"webhook\",\"url\":\"$stub/h\",\"secret\":\"file:destinations/.secrets/hook.secret\",\"start\":\"first\",\"batch_size\":1,\"method\":\"PUT\"}" > /dev/null
 is "$(grep -c method "$home/destinations/hook.yaml")$(cat "$home/destinations/.secrets/hook.secret")" 1topsecret "an edit keeps it"
+for leak in file:/etc/passwd env:HOME file:destinations/.secrets/other.secret file:destinations/.secrets/hook./../../passwords; do
+  is "$(api PUT files/destinations/hook -d "{\"type\":\"webhook\",\"url\":\"$stub/h\",\"secret\":\"$leak\"}")" 403 "nobody names $leak from here"
+done
 is "$(api PUT files/destinations/files -d '{"type":"file","path":"out","format":"csv"}')$(api PUT files/destinations/files -d '{"type":"file","path":"out"}')" 400200 "files, too"
 is "$(api POST destinations/hook/test)$(body '[.ok, .words]')" '200[true,"hook: part 1 of 1: ok"]' "a test event"
 for i in $(seq 10); do send k1 "{\"messageId\":\"m$i\",\"userId\":\"u\",\"event\":\"E\"}" > /dev/null; done
