@@ -665,6 +665,7 @@ static int open_all(struct courier *c, struct err *err)
 		.topic = conf->topic, .state_dir = conf->state_dir, .log = conf->log,
 		.timeout_ms = setup->limits.timeout_ms, .stop = &c->stop, .guard = conf->guard,
 		.ca_file = conf->ca_file,
+		.is_replay = conf->from_bad || conf->from_us || conf->to_us,
 	};
 	c->fields = calloc(fields, sizeof(*c->fields));
 	c->original = calloc(fields, sizeof(*c->original));

@@ -127,6 +127,7 @@ struct dest_env {
 	const struct log *log;
 	int64_t timeout_ms;
 	bool is_test;                   /* `sink test`: a vendor's validation, where it has one */
+	bool is_replay;                 /* dead letters, or a range of time: offsets go back */
 	bool is_dry;                    /* --dry-run: nothing will be sent, connect to nothing */
 	const atomic_bool *stop;        /* put: set where the program ends */
 	const struct guard *guard;      /* guard_connect before a connect of one's own */
