@@ -43,6 +43,7 @@ struct subscriber {
 	struct buf terms_text;
 	struct filter_term terms[FILTERS_MAX];
 	size_t term_count;
+	struct slice after;             /* an id; into the query, for the start only */
 	bool is_gone;
 	struct subscriber *next;
 };
@@ -183,6 +184,8 @@ static int add_term(struct subscriber *subscriber, struct slice name, struct sli
 	size_t at = subscriber->terms_text.len;
 	const char *colon;
 
+	if (slice_is(name, "after"))
+		subscriber->after = raw;
 	if (!slice_is(name, "event") && !slice_is(name, "where") && !slice_is(name, "q"))
 		return 0;
 	if (subscriber->term_count == FILTERS_MAX ||
@@ -247,6 +250,9 @@ static uint64_t begin_after(struct live *live, const struct subscriber *subscrib
 	int partition;
 	long long offset;
 
+	/* A browser that gave up and begins anew cannot send the header: it says after=ID. */
+	if (!last_id.len)
+		last_id = subscriber->after;
 	snprintf(text, sizeof(text), "%.*s", (int)(last_id.len < 60 ? last_id.len : 60),
 		 last_id.len ? last_id.ptr : "");
 	if (sscanf(text, "%d-%lld", &partition, &offset) == 2) {

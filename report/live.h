@@ -2,10 +2,11 @@
  *
  *      enriched --(thread: bus)--> ring of rows (JSON) --> loop: each subscriber what is new
  *
- * A row's id is PARTITION-OFFSET of the topic. A subscriber that comes back with Last-Event-ID gets
- * what it missed, as far as the ring reaches; a new one the latest rows that match. Filters are on
- * the server:  event=NAME (repeatable), where=FIELD:VALUE (repeatable, FIELD of the row), q=TEXT
- * (anywhere in the row, letters of either case). A client that does not read is dropped at 1 MiB.
+ * A row's id is PARTITION-OFFSET of the topic. A subscriber that comes back with Last-Event-ID, or
+ * after=ID, gets what it missed, as far as the ring reaches; a new one the latest rows that match.
+ * Filters are on the server:  event=NAME (repeatable), where=FIELD:VALUE (repeatable, FIELD of the
+ * row), q=TEXT (anywhere in the row, letters of either case). A client that does not read is
+ * dropped at 1 MiB.
  */
 // SPDX-License-Identifier: Apache-2.0
 #ifndef REPORT_LIVE_H

@@ -43,6 +43,8 @@ is "$(grep -c '^data: {' "$T/feed")" 50 "the feed begins with the latest rows"
 id=$(sed -n 's/^id: //p' "$T/feed" | sed -n 40p)
 curl -sS -N -m 2 -H 'Accept: text/event-stream' -H "Last-Event-ID: $id" "$url/api/live" > "$T/again" 2> /dev/null
 is "$(sed -n 's/^id: //p' "$T/again")" "$(sed -n 's/^id: //p' "$T/feed" | tail -10)" "it goes on behind the last id"
+curl -sS -N -m 2 -H 'Accept: text/event-stream' "$url/api/live?after=$id" > "$T/again" 2> /dev/null
+is "$(sed -n 's/^id: //p' "$T/again")" "$(sed -n 's/^id: //p' "$T/feed" | tail -10)" "... for those who cannot send the header, too"
 event=$(sed -n 's/^data: //p' "$T/feed" | jq -r .event | sort | uniq -c | sort -rn | awk 'NR == 1 { $1 = ""; print substr($0, 2) }')
 curl -sS -G --data-urlencode "event=$event" "$url/api/live" > "$T/rows"
 is "$(jq -r '.rows[].event' "$T/rows" | sort -u)" "$event" "a filter on the server: $event"

@@ -1,93 +1,62 @@
-// report_pages.js - the dashboard in headless Chromium, as a person would: report_pages.js URL EVENT
-// Prints TAP lines; numbers on screen are compared with the API's.
+// report_pages.js - the dashboard in headless Chromium, as a person would: report_pages.js DIR PAGE..
+// DIR has the demo shop with its truth.json, report.port, collect.port and the write key in millrace.yaml;
+// tests/pages/PAGE.js are run in order. On stdin and stdout of its parent: "restart" asks for another report.
 // SPDX-License-Identifier: Apache-2.0
+const fs = require('fs');
 const path = require('path');
-const { chromium } = require(path.join(process.cwd(), 'build/sdk/node_modules/playwright-core'));
+const { spawn } = require('child_process');
+const { open } = require('./pages/browser.js');
 
-const [url, event] = process.argv.slice(2);
-const executablePath = process.env.CHROMIUM || '/usr/bin/chromium';
-let count = 0;
-let failed = 0;
+const [dir, ...names] = process.argv.slice(2);
+const read = (name) => fs.readFileSync(path.join(dir, name), 'utf8').trim();
 
-function ok(passed, words) {
-  count += 1;
-  failed += passed ? 0 : 1;
-  console.log(`${passed ? 'ok' : 'not ok'} ${count} - ${words}`);
-}
-
-async function ask(kind, question) {
-  const answer = await fetch(`${url}/api/v1/query/${kind}`, { method: 'POST', body: JSON.stringify(question) });
-  return answer.json();
+// The report of the test's own, so that it can end and come back at the same port, with passwords or without.
+function server(port) {
+  let child;
+  let listen = '127.0.0.1:0';
+  return {
+    start: async (locked) => {
+      fs.rmSync(port, { force: true });
+      child = spawn(path.join(process.env.BIN, 'report'), ['--listen', listen, '--port-file', port, '--dir', dir, '--in', `log:${dir}/data/enriched`, '--aggregate', read('data/aggregate.port'),
+        '--collect', `http://${read('data/collect.port')}`, ...(locked ? ['--password-file', path.join(dir, 'passwords')] : [])], { stdio: ['ignore', 'inherit', fs.openSync(path.join(dir, 'report.log'), 'a')] });
+      for (let i = 0; i < 400 && !fs.existsSync(port); i += 1) await new Promise((r) => { setTimeout(r, 25); });
+      listen = fs.readFileSync(port, 'utf8').trim();
+      return `http://${listen}`;
+    },
+    stop: () => new Promise((resolve) => { child.once('exit', resolve); child.kill('SIGTERM'); }),
+  };
 }
 
 async function main() {
-  const browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });
-  const page = await browser.newPage({ viewport: { width: 1200, height: 900 } });
-  const errors = [];
-  const foreign = [];
-  page.on('pageerror', (error) => errors.push(error.message));
-  page.on('console', (message) => { if (message.type() === 'error') errors.push(message.text()); });
-  page.on('dialog', (dialog) => { errors.push(`dialog: ${dialog.message()}`); dialog.dismiss(); });
-  page.on('request', (request) => { if (!request.url().startsWith(url) && !request.url().startsWith('data:')) foreign.push(request.url()); });
-  const goto = (hash, state) => page.goto(`${url}/#${hash}${state ? `?${encodeURIComponent(JSON.stringify(state))}` : ''}`);
-
-  await goto('/segmentation');
-  await page.getByRole('table').waitFor();
-  const zone = await page.evaluate(() => Intl.DateTimeFormat().resolvedOptions().timeZone);
-  const last = { last: { n: 30, unit: 'day' }, zone };
-  const trend = await ask('trend', { ...last, unit: 'day', top: 12 });
-  const rows = await page.locator('tbody tr').evaluateAll((all) => all.map((tr) => [tr.cells[0].innerText.trim(),
-    Number(tr.cells[1].innerText.replace(/\D/g, ''))]));
-  const wanted = trend.series.map((line) => [line.segment.length ? line.segment.join(' / ') : line.event, line.overall]);
-  ok(JSON.stringify(rows) === JSON.stringify(wanted), `the top ${wanted.length} events at once, as the API has them`);
-  ok(await page.locator('canvas').count() === 1, 'a chart');
-  await page.getByLabel('Add an event').fill(event);
-  await page.getByLabel('Add an event').press('Tab');
-  await page.waitForFunction(() => document.querySelectorAll('tbody tr').length === 1);
-  ok((await page.locator('tbody tr').first().innerText()).includes(event), `one event: ${event}`);
-  ok(decodeURIComponent(page.url()).includes(event), 'the question is in the address');
-  await page.goBack();
-  await page.waitForFunction((n) => document.querySelectorAll('tbody tr').length === n, wanted.length);
-  ok(true, 'and back works');
-
-  const steps = [{ event }, { event: wanted[1][0] }];
-  await goto('/funnels', { steps });
-  await page.getByText('came to the last step').waitFor();
-  const funnel = await ask('funnel', { ...last, order: 'ordered', window: { n: 7, unit: 'day' }, steps });
-  const shown = await page.locator('table').first().locator('tbody tr').evaluateAll((all) =>
-    all.map((tr) => Number(tr.cells[1].innerText.replace(/\D/g, ''))));
-  ok(JSON.stringify(shown) === JSON.stringify(funnel.steps.map((s) => s.count)), `a funnel: ${shown}`);
-  await page.getByRole('button', { name: 'came here' }).nth(1).click();
-  await page.getByText('users came to step 2').waitFor();
-  ok((await page.getByText('users came to step 2').innerText()).startsWith(String(shown[1])), 'who they are');
-
-  await goto('/people');
-  await page.locator('.big').waitFor();
-  const people = await ask('people', { limit: 1 });
-  ok((await page.locator('.big').innerText()).replace(/\D/g, '') === String(people.total), `${people.total} people`);
-  await page.locator('tbody a').first().click();
-  await page.getByText('All people').waitFor();
-  await page.locator('details').first().waitFor();
-  ok(await page.locator('details').count() > 0, 'a person and what they did');
-
-  await goto('/live');
-  await page.locator('tbody tr').first().waitFor();
-  ok(await page.locator('tbody tr').count() === 50, 'the live view begins with 50 rows');
-  const hostile = page.getByRole('button', { name: '<img src=x onerror=alert(1)>' });
-  await hostile.first().waitFor();
-  await hostile.first().click();
-  ok(await page.locator('pre').count() === 1, 'an event name with markup is text, and its row opens');
-  ok(await page.locator('img').count() === 0, 'no image came of it');
-
-  await page.setViewportSize({ width: 390, height: 800 });
-  await goto('/segmentation');
-  await page.getByRole('table').waitFor();
-  ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), 'a phone needs no sideways scrolling');
-  ok(foreign.length === 0, `no request left the host: ${foreign}`);
-  ok(errors.length === 0, `no error in the page: ${errors}`);
-  await browser.close();
-  console.log(`1..${count}`);
-  process.exit(failed ? 1 : 0);
+  const report = server(path.join(dir, 'report.port'));
+  const t = await open({ url: await report.start(false) });
+  const collect = `http://${read('data/collect.port')}`;
+  const key = /write_key: *(\S+)/.exec(read('millrace.yaml'))[1];
+  const world = { dir, truth: JSON.parse(read('truth.json')),
+    restart: async (locked) => { await report.stop(); await report.start(locked); },
+    send: async (batch) => {
+      const answer = await fetch(`${collect}/v1/batch`, { method: 'POST', headers: { Authorization: `Basic ${Buffer.from(`${key}:`).toString('base64')}` },
+        body: JSON.stringify({ batch: batch.map((m) => ({ timestamp: new Date().toISOString(), messageId: `t-${Math.random()}`, ...m })) }) });
+      if (!answer.ok) throw new Error(`collect answered ${answer.status}`);
+    } };
+  for (const name of names) {
+    try {
+      await require(`./pages/${name}.js`)(t, world);
+    } catch (error) {
+      t.ok(false, `${name}: ${error.message.split('\n').slice(0, 4).join(' / ')} ${error.stack.split('\n').filter((l) => /tests\/pages/.test(l)).slice(0, 2).join(' ')}`);
+      for (const context of t.browser.contexts()) {
+        for (const page of context.pages()) await t.shot(page, `failed-${name}`).catch(() => {});
+        await context.close();
+      }
+    }
+  }
+  const all = Object.values(t.bytes).reduce((a, b) => a + b, 0);
+  t.note(`transfer, all pages together: ${all} bytes in ${Object.keys(t.bytes).length} files`);
+  if (names.includes('shape')) t.ok(all < 60000, `under 60 kB gzipped: ${all}`);
+  t.is(t.foreign, [], 'no request left the host');
+  t.is(t.errors, [], 'no error in any page');
+  await report.stop();
+  process.exit(await t.close());
 }
 
-main().catch((error) => { console.log(`not ok ${count + 1} - ${error.message.split('\n')[0]}`); process.exit(1); });
+main().catch((error) => { console.log(`Bail out! ${error.stack}`); process.exit(1); });

@@ -90,7 +90,9 @@ export const hrefOf = (path, state = {}) => `#${encodeURI(path + (Object.keys(st
 
 export function writeAddress(path, state) {
   const next = hrefOf(path, state);
-  if (next !== location.hash) location.hash = next;
+  if (next === location.hash) return;
+  location.hash = next;
+  dispatchEvent(new Event('hashchange'));       // the browser's own comes late: a second change would not see the first
 }
 
 export const personHref = (id) => hrefOf('/people', { id });

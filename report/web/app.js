@@ -53,13 +53,13 @@ function Side({ address, me, leave }) {
   const [open, setOpen] = useState(false);
   const groups = [...new Set(PAGES.map((p) => p[2]))];
   useEffect(() => setOpen(false), [address.path]);
-  return html`<div class=${`side ${open ? 'open' : ''}`}>
+  return html`<header class=${`side ${open ? 'open' : ''}`}>
     <div class="bar"><a class="brand" href="#/"><${Icon} d="M3 7c3 0 3 3 6 3s3-3 6-3 3 3 6 3M3 14c3 0 3 3 6 3s3-3 6-3 3 3 6 3" />millrace</a>
       <button class="menu" aria-expanded=${String(open)} aria-controls="pages" onClick=${() => setOpen(!open)}>Menu</button></div>
     <nav id="pages" aria-label="Pages">${groups.map((group) => html`${group && html`<h2>${group}</h2>`}
       ${PAGES.filter((p) => p[2] === group).map(([path, name, , , icon]) => html`<a href=${`#${path}`}
         aria-current=${path === address.path ? 'page' : undefined}><${Icon} d=${icon} />${name}</a>`)}`)}</nav>
-    ${me.login && html`<div class="who">${me.name} · ${me.role}<br /><button onClick=${leave}>Log out</button></div>`}</div>`;
+    ${me.login && html`<div class="who">${me.name} · ${me.role}<br /><button onClick=${leave}>Log out</button></div>`}</header>`;
 }
 
 function App() {
@@ -75,7 +75,7 @@ function App() {
   }).catch((failure) => setError(failure.message));
   useEffect(() => {
     load();
-    const moved = () => setAddress(readAddress());
+    const moved = () => setAddress((old) => { const now = readAddress(); return JSON.stringify(now) === JSON.stringify(old) ? old : now; });
     const out = () => setWho((old) => old && { ...old, role: 'none' });
     addEventListener('hashchange', moved);
     addEventListener('millrace:out', out);
@@ -88,7 +88,7 @@ function App() {
   // Who was in stays on the page: its state is kept under the form, and goes on behind it.
   return html`<a class="skip" href="#main" onClick=${(e) => { e.preventDefault(); document.querySelector('main')?.focus(); }}>To the content</a>
     ${(me.role !== 'none' || wasIn) && html`<div class="frame"><${Side} address=${address} me=${me} leave=${leave} />
-      <main tabindex="-1"><${Page} entry=${entry} address=${address} me=${me} /></main></div>`}
+      <main id="main" tabindex="-1"><${Page} entry=${entry} address=${address} me=${me} /></main></div>`}
     ${me.role === 'none' && html`<div><h1 class="sr">millrace</h1><${Login} done=${load} /></div>`}<${Desk} />`;
 }
 

@@ -1,50 +1,113 @@
-// live.js - the feed of incoming events
-import { html, useEffect, useRef, useState } from './api.js';
-import { Pick } from './query.js';
+// live.js - the feed of incoming events: filtered on the server, resting while one looks at it
+import { html, useEffect, useRef, useState, number, personHref, send } from './api.js';
+import { Check, Empty, Pairs, Pick, Title } from './parts.js';
+import { PickEvent, propWords, useNames } from './query.js';
 
 const ROWS = 200;
+const FIELDS = ['type', 'source', 'user_id', 'anonymous_id', 'country', 'region', 'city', 'browser', 'browser_version', 'os', 'device', 'bot', 'url', 'path', 'title',
+  'referring_domain', 'utm_source', 'utm_medium', 'utm_campaign', 'library', 'locale', 'ip', 'group_id', 'message_id'];
+const COLUMNS = ['person', 'place', 'browser', 'referring_domain'];
+const ALL = ['person', 'place', ...FIELDS];
+const words = (field) => propWords(`$${field}`);
+const who = (r) => r.user_id || r.anonymous_id || '';
+const clock = (text) => new Date(text).toLocaleTimeString('en-GB');
 
-export default function Live({ state, set }) {
-  const { event = '', q = '' } = state;
-  const [rows, setRows] = useState([]);
-  const [open, setOpen] = useState('');
-  const [status, setStatus] = useState('connecting');
-  const held = useRef(false);
-  const waiting = useRef([]);
+function cell(r, column) {
+  if (column === 'person') return who(r) ? html`<a class="id" title=${who(r)} href=${personHref(who(r))}>${r.traits?.name || who(r)}</a>` : '';
+  if (column === 'place') return [r.city, r.country].filter(Boolean).join(', ');
+  return r[column] ?? '';
+}
+
+// Rows come by EventSource, which goes on behind the last id by itself; where it gives up (the session is over, the
+// server restarts), a new one is told the last id. At most four changes of the page a second, however many rows come.
+function useFeed(query, paused) {
+  const [state, setState] = useState({ rows: [], status: 'connecting', waiting: 0 });
+  const held = useRef(paused);
+  held.current = paused;
   useEffect(() => {
-    const query = new URLSearchParams();
-    if (event) query.append('event', event);
-    if (q) query.append('q', q);
-    setRows([]);
-    waiting.current = [];
-    const source = new EventSource(`/api/live?${query}`);
-    source.onopen = () => setStatus('live');
-    source.onerror = () => setStatus('connecting again');
-    source.onmessage = (message) => { waiting.current.push(JSON.parse(message.data)); };
-    // Many events a second become one change of the page.
-    const timer = setInterval(() => {
-      if (held.current || !waiting.current.length) return;
-      const fresh = waiting.current.splice(0).reverse();
-      setRows((old) => [...fresh, ...old].slice(0, ROWS));
+    let source;
+    let last = '';
+    let timer;
+    let queue = [];
+    let more = 0;
+    let filled = false;           // an empty list does not rest
+    setState({ rows: [], status: 'connecting', waiting: 0 });
+    const open = () => {
+      source = new EventSource(`/api/live?${query}${last ? `${query ? '&' : ''}after=${last}` : ''}`);
+      source.onopen = () => setState((s) => ({ ...s, status: 'live' }));
+      source.onmessage = (message) => {
+        last = message.lastEventId;
+        queue.push(message.data);
+        more += 1;
+        if (queue.length > 2 * ROWS) queue = queue.slice(-ROWS);
+      };
+      source.onerror = () => {
+        setState((s) => ({ ...s, status: 'connecting again' }));
+        if (source.readyState !== 2) return;
+        clearTimeout(timer);
+        timer = setTimeout(() => send('GET', '/api/live').then(open, () => { timer = setTimeout(open, 3000); }), 1500);
+      };
+    };
+    open();
+    const tick = setInterval(() => {
+      if (!more) return;
+      if (held.current && filled) { setState((s) => (s.waiting === more ? s : { ...s, waiting: more })); return; }
+      const fresh = queue.splice(0).slice(-ROWS).map((text) => JSON.parse(text)).reverse();
+      more = 0;
+      filled = true;
+      setState((s) => ({ ...s, rows: [...fresh, ...s.rows].slice(0, ROWS), waiting: 0 }));
     }, 250);
-    return () => { source.close(); clearInterval(timer); };
-  }, [event, q]);
-  const who = (r) => r.user_id || r.anonymous_id || '';
-  const place = (r) => [r.city, r.country].filter(Boolean).join(', ');
-  return html`<h1>Live View</h1>
-    <div class="row"><${Pick} label="Event" kind="events" value=${event} set=${(e) => set({ ...state, event: e })} />
-      <input aria-label="Search in events" placeholder="Search" value=${q}
-        onChange=${(e) => set({ ...state, q: e.target.value })} />
-      <span class="soft" role="status">${status}; it rests while the pointer is over the list</span></div>
-    ${!rows.length && html`<p class="empty">No events yet. They show here within two seconds.</p>`}
-    <div class="card scroll" onMouseEnter=${() => { held.current = true; }}
-      onMouseLeave=${() => { held.current = false; }}><table><thead><tr><th>Event</th><th>Time</th><th>Person</th>
-      <th>Place</th><th>Browser</th><th>Referring domain</th></tr></thead><tbody>
-      ${rows.map((r) => html`<tr key=${r.id}><td><button aria-expanded=${open === r.id}
-          onClick=${() => setOpen(open === r.id ? '' : r.id)}>${r.event}</button></td>
-        <td>${new Date(r.timestamp).toLocaleTimeString()}</td>
-        <td><a href=${`#/people?${encodeURIComponent(JSON.stringify({ id: who(r) }))}`}>${who(r)}</a></td>
-        <td>${place(r)}</td><td>${r.browser}</td><td>${r.referring_domain}</td></tr>
-        ${open === r.id && html`<tr><td colspan="6"><pre>${JSON.stringify(r, null, 1)}</pre></td></tr>`}`)}
-    </tbody></table></div>`;
+    return () => { source.close(); clearInterval(tick); clearTimeout(timer); };
+  }, [query]);
+  return state;
+}
+
+function Details({ r, columns }) {
+  const { properties, traits, ...rest } = r;
+  const [raw, setRaw] = useState(false);
+  return html`<tr><td colspan=${columns}><div class="row"><span class="grow"></span><button class="quiet" aria-pressed=${String(raw)} onClick=${() => setRaw(!raw)}>JSON</button></div>
+    ${raw ? html`<pre class="code" tabindex="0" aria-label="JSON">${JSON.stringify(r, null, 2)}</pre>` : html`<div class="two">
+      <div><h3>Properties</h3>${properties && Object.keys(properties).length ? html`<${Pairs} of=${properties} />` : html`<p class="soft">None of its own.</p>`}
+        ${traits && Object.keys(traits).length > 0 && html`<br /><h3>Person</h3><${Pairs} of=${traits} />`}</div>
+      <div><h3>Found out</h3><${Pairs} of=${Object.fromEntries(Object.entries(rest).map(([k, v]) => [words(k), v]))} /></div></div>`}</td></tr>`;
+}
+
+function Where({ add }) {
+  const [field, setField] = useState('');
+  const { names } = useNames(field ? { kind: 'values', prop: `$${field}` } : null);
+  return html`<${Pick} clear=${!field} label="Filter by" value=${field} set=${setField} items=${FIELDS.map((f) => ({ name: f, words: words(f) }))} />
+    ${field && html`is <${Pick} clear free label=${`Value of ${words(field)}`} value="" set=${(v) => { if (v) { add(field, v); setField(''); } }} items=${names.map((n) => ({ name: n.name, note: number(n.count) }))} />`}`;
+}
+
+export default function Live({ me, state, set }) {
+  const { events = [], where = [], q = '', columns = COLUMNS } = state;
+  const put = (part) => set(JSON.parse(JSON.stringify({ ...state, ...part })));
+  const [open, setOpen] = useState('');
+  const [over, setOver] = useState(false);
+  const [paused, setPaused] = useState(false);
+  const [choosing, setChoosing] = useState(false);
+  const query = new URLSearchParams([...events.map((e) => ['event', e]), ...where.map(([f, v]) => ['where', `${f}:${v}`]), ...(q ? [['q', q]] : [])]).toString();
+  const feed = useFeed(query, paused || over || !!open);
+  useEffect(() => { setOver(false); setOpen(''); }, [query]);
+  if (!me.live) return html`<${Title} title="Live View" /><${Empty} title="No feed"><p>The server was not told where enriched events are: start it with --bus.</p><//>`;
+  const rests = paused || over || open;
+  const status = feed.status !== 'live' ? feed.status : rests ? `resting${feed.waiting ? `, ${number(feed.waiting)} more came` : ''}` : 'live';
+  return html`<${Title} title="Live View"><span role="status" class=${`badge ${feed.status !== 'live' ? 'warn' : rests ? '' : 'good'}`}>${status}</span>
+      <button aria-pressed=${String(paused)} onClick=${() => setPaused(!paused)}>${paused ? 'Go on' : 'Pause'}</button>
+      <button aria-expanded=${String(choosing)} onClick=${() => setChoosing(!choosing)}>Columns</button><//>
+    ${choosing && html`<div class="card row" role="group" aria-label="Columns">${ALL.map((c) => html`<${Check} label=${words(c)} on=${columns.includes(c)}
+      set=${(on) => put({ columns: on ? [...columns, c] : columns.filter((x) => x !== c) })} />`)}</div>`}
+    <div class="row controls">${events.map((e) => html`<span class="chip">${e}<button class="icon" aria-label=${`Remove ${e}`} onClick=${() => put({ events: events.filter((x) => x !== e) })}>✕</button></span>`)}
+      <${PickEvent} clear any=${false} label=${events.length ? 'or event' : 'Event'} value="" set=${(e) => e && !events.includes(e) && put({ events: [...events, e] })} />
+      ${where.map(([f, v], i) => html`<span class="chip">${words(f)} is ${v}<button class="icon" aria-label=${`Remove ${words(f)}`} onClick=${() => put({ where: where.filter((_, k) => k !== i) })}>✕</button></span>`)}
+      <${Where} add=${(f, v) => put({ where: [...where, [f, v]] })} />
+      <input type="search" aria-label="Search in events" placeholder="Search" value=${q} onChange=${(e) => put({ q: e.target.value || undefined })} /></div>
+    ${feed.rows.length ? html`<div class="card scroll" tabindex="0" role="region" aria-label="Events" onMouseEnter=${() => setOver(true)} onMouseLeave=${() => setOver(false)}><table><caption class="sr">The latest events, newest first</caption>
+      <thead><tr><th scope="col">Event</th><th scope="col">Time</th>${columns.map((c) => html`<th scope="col">${words(c)}</th>`)}</tr></thead><tbody>
+      ${feed.rows.map((r) => html`<tr key=${r.id}><th scope="row"><button class="cell" aria-expanded=${String(open === r.id)} onClick=${() => setOpen(open === r.id ? '' : r.id)}>${open === r.id ? '▾' : '▸'} ${r.event}</button></th>
+        <td class="nowrap" title=${r.timestamp}>${clock(r.timestamp)}</td>${columns.map((c) => html`<td>${cell(r, c)}</td>`)}</tr>
+        ${open === r.id && html`<${Details} key=${`${r.id}+`} r=${r} columns=${columns.length + 2} />`}`)}</tbody></table></div>
+      <p class="soft small">The list rests while the pointer is over it or a row is open. IP geolocation by <a href="https://db-ip.com" rel="noreferrer">DB-IP</a>.</p>` :
+    html`<${Empty} title=${query ? 'Nothing like that yet' : 'Waiting for the first event'}><p>Events show here within two seconds.${query ? ' Take a filter away to see others.' : ''}</p>
+      ${!query && html`<a class="button" href="#/sources">How to send events</a>`}<//>`}`;
 }

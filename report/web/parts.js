@@ -41,8 +41,8 @@ export const Switch = ({ label, on, set, bare, ...more }) => html`<button type="
   aria-checked=${String(!!on)} aria-label=${bare ? label : undefined} onClick=${() => set(!on)} ...${more}><i></i>${bare ? '' : label}</button>`;
 
 // A text field with a searchable menu. items: [{name, words, note}]; name is what set() gets.
-// free: any text may be entered; clear: the field empties after a choice (to add to a list).
-export function Pick({ label, value = '', set, items, search, free, clear, busy }) {
+// opened: called when it gets the focus; free: any text may be entered; clear: the field empties after a choice (to add to a list).
+export function Pick({ label, value = '', set, items, search, opened, free, clear, busy }) {
   const [text, setText] = useState(null);
   const [at, setAt] = useState(-1);
   const id = useId('pick');
@@ -83,7 +83,7 @@ export function Pick({ label, value = '', set, items, search, free, clear, busy 
       aria-expanded=${String(open)} aria-controls=${id} aria-autocomplete="list"
       aria-activedescendant=${open && shown[at] ? `${id}-${at}` : undefined}
       value=${open ? text : clear ? '' : current ? words(current) : value}
-      onFocus=${(e) => e.target.select()} onClick=${() => open || setText('')} onInput=${type} onKeyDown=${key} onBlur=${leave} />
+      onFocus=${(e) => { e.target.select(); opened?.(); }} onClick=${() => open || setText('')} onInput=${type} onKeyDown=${key} onBlur=${leave} />
     ${open && html`<ul id=${id} role="listbox" aria-label=${label} ref=${list} onMouseDown=${(e) => e.preventDefault()}>
       ${shown.map((i, k) => html`<li id=${`${id}-${k}`} role="option" aria-selected=${String(k === at)}
         onClick=${() => choose(i.name)}><span>${words(i)}</span><span>${i.note ?? ''}</span></li>`)}
