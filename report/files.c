@@ -62,7 +62,8 @@ void files_close(struct files *files)
 	free(files);
 }
 
-static void print_learnt(char text[300], const char *kind, struct slice type, struct slice field)
+static void print_learnt(char text[300], const char *kind, struct slice type,
+			 struct slice field)
 {
 	snprintf(text, 300, "%.20s/%.*s/%.*s", kind, (int)(type.len < 100 ? type.len : 100),
 		 type.ptr ? type.ptr : "", (int)(field.len < 100 ? field.len : 100),
@@ -130,7 +131,8 @@ static void write_hidden(const struct yaml *node, const char *key,
 	bool is_map = node->kind == YAML_KIND_MAP;
 
 	if (node->kind == YAML_KIND_SCALAR) {
-		if (key && is_secret(secrets, key) && node->text[0] && strncmp(node->text, "file:", 5) &&
+		if (key && is_secret(secrets, key) && node->text[0] &&
+		    strncmp(node->text, "file:", 5) &&
 		    strncmp(node->text, "env:", 4))
 			json_write_text(SLICE(HIDDEN), out);
 		else

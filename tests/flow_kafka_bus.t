@@ -231,6 +231,22 @@ ok $? "and $(wc -l < "$T/log-bad") bad ones"
 is $? 78 'a URL for bad that is none is told at once'
 like "$(tail -1 "$T/log")" 'same-bad.partition=1: after . only schemas=DIR is known' 'with the mend'
 
+# --- the ledgers, from Kafka's topics ---
+mkdir -p "$T/ledger/destinations"
+printf 'bus: %s\nsources: [{name: web, write_key: k}]\n' "$bus" > "$T/ledger/millrace.yaml"
+printf 'type: file\npath: out\n' > "$T/ledger/destinations/files.yaml"
+for n in $(seq 60); do
+  echo "{\"type\":\"track\",\"event\":\"E\",\"userId\":\"u$((n % 55))\",\"messageId\":\"m$((n % 55))\"}"
+done | "$BIN/collect" --stdin --source web --partitions 2 --bus $bus 2> "$T/log" &&
+  "$BIN/enrich" --bus $bus --until-end 2> "$T/log" &&
+  (cd "$T/ledger" && "$BIN/sink" --in $bus/enriched --bad $bus/bad --to file:out --until-end 2> "$T/log")
+ok $? 'events go through the stages'
+is "$("$BIN/millrace" audit --last 1h --json --config "$T/ledger/millrace.yaml" 2> "$T/log" |
+  jq -c '[.holds, (.stages[1, 3] | [.in - .filtered, .out, .duplicate])]')" '[true,[60,55,5],[55,55,0]]' \
+  'millrace audit adds them up'
+like "$("$BIN/millrace" trace m3 --config "$T/ledger/millrace.yaml" 2> "$T/log")" \
+  'collected .*enriched.*collected .*duplicate.*sink:files *delivered: enriched-' 'millrace trace finds one'
+
 # --- the broker is away ---
 broker stop "$T/kafka"
 "$tool" write --url $bus/away --count 1 --open 2s > "$T/out" 2> "$T/log"
