@@ -431,22 +431,34 @@ static int produce(struct dest *dest, const struct dest_batch *batch, size_t i)
 {
 	struct slice value = batch->items[i]->payload, key = take_key(&value);
 	struct slice id = batch->items[i]->message_id;
+	const rd_kafka_vu_t parts[] = {
+		{ .vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = dest->rkt },
+		{ .vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = RD_KAFKA_PARTITION_UA },
+		{ .vtype = RD_KAFKA_VTYPE_KEY,
+		  .u.mem = { (void *)(uintptr_t)(key.len ? key.ptr : NULL), key.len } },
+		{ .vtype = RD_KAFKA_VTYPE_VALUE,
+		  .u.mem = { (void *)(uintptr_t)value.ptr, value.len } },
+		{ .vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY },
+		{ .vtype = RD_KAFKA_VTYPE_HEADER,
+		  .u.header = { "message_id", id.ptr, (ssize_t)id.len } },
+		{ .vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = (void *)(uintptr_t)i },
+	};
 	rd_kafka_resp_err_t code;
 
 	do {
-		code = rd_kafka_producev(dest->rk, RD_KAFKA_V_RKT(dest->rkt),
-			RD_KAFKA_V_PARTITION(RD_KAFKA_PARTITION_UA),
-			RD_KAFKA_V_KEY(key.len ? key.ptr : NULL, key.len),
-			RD_KAFKA_V_VALUE((void *)(uintptr_t)value.ptr, value.len),
-			RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
-			RD_KAFKA_V_HEADER("message_id", id.ptr, (ssize_t)id.len),
-			RD_KAFKA_V_OPAQUE((void *)(uintptr_t)i), RD_KAFKA_V_END);
+		rd_kafka_error_t *error = rd_kafka_produceva(dest->rk, parts,
+							     sizeof(parts) / sizeof(parts[0]));
+
+		code = error ? rd_kafka_error_code(error) : RD_KAFKA_RESP_ERR_NO_ERROR;
+		if (error)
+			rd_kafka_error_destroy(error);
 		if (code == RD_KAFKA_RESP_ERR__QUEUE_FULL)
 			rd_kafka_poll(dest->rk, 100);
 	} while (code == RD_KAFKA_RESP_ERR__QUEUE_FULL && !atomic_load(dest->env->stop) &&
 		 when_monotonic_ms() < dest->deadline_ms);
 	if (code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE) {
-		dest_result_set(&dest->results[i], DEST_INVALID, slice_from(rd_kafka_err2str(code)));
+		dest_result_set(&dest->results[i], DEST_INVALID,
+				slice_from(rd_kafka_err2str(code)));
 		return 0;
 	}
 	return code ? fail(dest, code, rd_kafka_err2str(code)) : 1;

@@ -482,7 +482,7 @@ static bool put_parts(struct dest *dest, const char *path, struct dest_result *r
 		left = slice_skip(left, part.len);
 	}
 	fine = fine && complete(dest, path, id, result);
-	if (!fine) {            /* or its parts are paid for until a rule of the bucket drops them */
+	if (!fine) {            /* or its parts are paid for until somebody drops them */
 		snprintf(query, sizeof(query), "uploadId=%s", id);
 		(void)!run(dest, begin(dest, "DELETE", path, query), &ignored);
 	}

@@ -1,5 +1,5 @@
 #!/bin/bash
-# sink_clickhouse.t - rows in a real ClickHouse: none lost, none twice, through kill -9, outages and replays
+# flow_sink_clickhouse.t - rows in a real ClickHouse: none lost, none twice, through kill -9, outages and replays
 # SPDX-License-Identifier: Apache-2.0
 . tests/tap.sh
 

@@ -1,5 +1,5 @@
 #!/bin/bash
-# sink_s3.t - objects on an S3 server: none lost, none twice, through kill -9, lost answers and replays
+# flow_sink_s3.t - objects on an S3 server: none lost, none twice, through kill -9, lost answers and replays
 # SPDX-License-Identifier: Apache-2.0
 . tests/tap.sh
 
