@@ -262,7 +262,11 @@ static int begin(void *ctx, int thread, void **statep)
 	*statep = state;
 	if (!state)
 		return -ENOMEM;
+	/* Another thread may have folded its own into all already: that is not ours again. */
 	state->people = *all;
+	state->people.total = 0;
+	state->people.best_count = 0;
+	state->people.has_more = false;
 	state->all = all;
 	state->people.best = calloc((size_t)all->limit, sizeof(*state->people.best));
 	rc = state->people.best ? person_span_open(&state->span, all->world->snapshot) : -ENOMEM;

@@ -619,7 +619,10 @@ static void *run_walker(void *ctx)
 	struct scan *scan = walker->scan;
 	int rc, zero = 0, fold;
 
+	/* begin looks at ctx, which an early thread's fold may change at the same time. */
+	pthread_mutex_lock(&scan->fold);
 	rc = begin_state(walker);
+	pthread_mutex_unlock(&scan->fold);
 	if (rc == 0) {
 		rc = walk_state(walker);
 		pthread_mutex_lock(&scan->fold);
