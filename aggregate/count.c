@@ -1,54 +1,62 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "aggregate/count.h"
 
-#include <assert.h>
 #include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
-#include <string.h>
 
+#include "aggregate/count_scan.h"
 #include "aggregate/name_table.h"
-#include "aggregate/user_set.h"
+#include "aggregate/scan.h"
+#include "lib/when.h"
 
-/* Ids are cut for the table: enrich bounds an event at 32 KB, and a longer id is no id. */
-#define USER_BYTES_MAX 1024
+#define WINDOW      2976                /* buckets of one scan: 31 days */
+#define GAP         96                  /* buckets that are not dirty in between: a day */
+#define SCAN_CELLS  (UINT32_C(1) << 20)
+#define ROUND_MS    50
+#define REST        10                  /* times as long as a round took */
+#define MOVED_MAX   4000000
 
 struct cell {
-	int64_t hour;
-	int64_t total;
-	int64_t emitted_total, emitted_unique;
-	bool is_changed;                /* is in the list of changes */
-	struct user_set users;
+	uint32_t label;
+	uint32_t unique;
+	uint64_t total;
 };
 
-struct event {
-	struct cell *cells;             /* owned; rising hours */
-	size_t count, room;
-};
-
-struct change {
-	int event;
-	int64_t hour;
+/* What was said of a bucket: by label. */
+struct said {
+	uint32_t bucket, count;
+	struct cell *cells;             /* owned */
 };
 
 struct count {
-	pthread_rwlock_t lock;
-	struct name_table users, names;
-	struct event *events;           /* by number of names; owned */
-	size_t event_room;
-	uint64_t added;
-	struct change *changes;         /* a stack; owned */
-	size_t change_count, change_room;
+	struct count_conf conf;
+	struct store *store;
+	struct bucket_set dirt;
+	struct name_table labels;       /* "event\0property\0value" */
+	struct said *said;              /* owned; rising buckets */
+	size_t said_count, said_room;
+	uint32_t floor;                 /* buckets below it are not counted any more */
+	uint32_t window;
+	int64_t due_ms;
+	uint32_t told_left_out;         /* bits of by */
+	struct buf text;
+	struct count_counts counts;
 };
 
-int count_open(struct count **countp, struct err *err)
+int count_open(struct count **countp, const struct count_conf *conf, struct err *err)
 {
 	struct count *count = calloc(1, sizeof(*count));
 
 	*countp = NULL;
-	if (!count)
+	if (count) {
+		count->conf = *conf;
+		count->window = WINDOW;
+		count->dirt.bits = calloc(BUCKET_COUNT / 64, sizeof(uint64_t));
+	}
+	if (!count || !count->dirt.bits) {
+		count_close(count);
 		return err_set(err, -ENOMEM, "no memory");
-	pthread_rwlock_init(&count->lock, NULL);
+	}
 	*countp = count;
 	return 0;
 }
@@ -57,349 +65,446 @@ void count_close(struct count *count)
 {
 	if (!count)
 		return;
-	for (size_t i = 0; i < count->event_room; i++) {
-		for (size_t j = 0; j < count->events[i].count; j++)
-			user_set_close(&count->events[i].cells[j].users);
-		free(count->events[i].cells);
-	}
-	free(count->events);
-	free(count->changes);
-	name_table_close(&count->users);
-	name_table_close(&count->names);
-	pthread_rwlock_destroy(&count->lock);
+	for (size_t i = 0; i < count->said_count; i++)
+		free(count->said[i].cells);
+	free(count->said);
+	free(count->dirt.bits);
+	name_table_close(&count->labels);
+	buf_close(&count->text);
 	free(count);
 }
 
-void count_hold(struct count *count)
+struct bucket_set *count_dirt(struct count *count)
 {
-	pthread_rwlock_rdlock(&count->lock);
+	return count ? &count->dirt : NULL;
 }
 
-void count_release(struct count *count)
+struct count_counts count_counts(const struct count *count)
 {
-	pthread_rwlock_unlock(&count->lock);
+	return count ? count->counts : (struct count_counts){ 0 };
 }
 
-/* Writing */
+/* What was said */
 
-static int find_event(struct count *count, struct slice name, int *event)
+/* The first one at or after the bucket. */
+static size_t find_said(const struct count *count, uint32_t bucket)
 {
-	uint32_t number;
-	int rc = name_table_add(&count->names, name, COUNT_EVENTS_MAX, &number);
+	size_t low = 0, high = count->said_count;
 
-	if (rc == -ENOSPC)
-		rc = name_table_add(&count->names, SLICE(COUNT_REST), COUNT_EVENTS_MAX + 1,
-				    &number);
-	if (rc < 0)
-		return rc;
-	if (number >= count->event_room) {
-		size_t room = count->event_room ? count->event_room * 2 : 64;
-		struct event *events = reallocarray(count->events, room, sizeof(*events));
-
-		/* The name has a number now, and no event: the caller ends the program. */
-		if (!events)
-			return -ENOMEM;
-		memset(events + count->event_room, 0,
-		       (room - count->event_room) * sizeof(*events));
-		count->events = events;
-		count->event_room = room;
-	}
-	*event = (int)number;
-	return 0;
-}
-
-/* The first cell at or after hour. */
-static size_t lower_bound(const struct event *event, int64_t hour)
-{
-	size_t low = 0, high = event->count;
-
-	/* Events come in order: the newest hour is the usual one. */
-	if (high && event->cells[high - 1].hour < hour)
+	if (high && count->said[high - 1].bucket < bucket)
 		return high;
 	while (low < high) {
-		size_t mid = low + (high - low) / 2;
+		size_t middle = low + (high - low) / 2;
 
-		if (event->cells[mid].hour < hour)
-			low = mid + 1;
+		if (count->said[middle].bucket < bucket)
+			low = middle + 1;
 		else
-			high = mid;
+			high = middle;
 	}
 	return low;
 }
 
-static int find_cell(struct event *event, int64_t hour, struct cell **cell)
+static struct said *get_said(struct count *count, uint32_t bucket)
 {
-	size_t i = lower_bound(event, hour);
+	size_t at = find_said(count, bucket);
 
-	if (i == event->count || event->cells[i].hour != hour) {
-		if (event->count == event->room) {
-			size_t room = event->room ? event->room * 2 : 8;
-			struct cell *cells = reallocarray(event->cells, room, sizeof(*cells));
+	if (at < count->said_count && count->said[at].bucket == bucket)
+		return &count->said[at];
+	if (count->said_count == count->said_room) {
+		size_t room = count->said_room ? 2 * count->said_room : 256;
+		struct said *said = reallocarray(count->said, room, sizeof(*said));
 
+		if (!said)
+			return NULL;
+		count->said = said;
+		count->said_room = room;
+	}
+	memmove(&count->said[at + 1], &count->said[at],
+		(count->said_count - at) * sizeof(*count->said));
+	count->said_count++;
+	count->said[at] = (struct said){ .bucket = bucket };
+	return &count->said[at];
+}
+
+/* The oldest buckets go, whole. */
+static void let_go(struct count *count)
+{
+	size_t n = 0;
+
+	while (count->counts.cells > count->conf.cells_max && n + 1 < count->said_count) {
+		count->counts.cells -= count->said[n].count;
+		count->floor = count->said[n].bucket + 1;
+		free(count->said[n++].cells);
+	}
+	if (n == 0)
+		return;
+	memmove(count->said, count->said + n, (count->said_count - n) * sizeof(*count->said));
+	count->said_count -= n;
+	count->counts.since_us = (int64_t)count->floor * BUCKET_US;
+}
+
+static int find_label(struct count *count, struct slice event, struct slice by, struct slice value,
+		      uint32_t *label)
+{
+	buf_reset(&count->text);
+	buf_append_slice(&count->text, event);
+	buf_append_char(&count->text, '\0');
+	buf_append_slice(&count->text, by);
+	buf_append_char(&count->text, '\0');
+	buf_append_slice(&count->text, value);
+	return count->text.failed ? -ENOMEM
+				  : name_table_add(&count->labels, buf_slice(&count->text),
+						   COUNT_LABELS_MAX, label);
+}
+
+static struct count_cell cell_of(const struct count *count, uint32_t bucket,
+				 const struct cell *cell)
+{
+	struct slice text = name_table_text(&count->labels, cell->label), rest;
+	struct count_cell out = { .bucket_us = (int64_t)bucket * BUCKET_US,
+				  .total = (int64_t)cell->total, .unique = cell->unique };
+
+	/* An event's name may hold any byte but the NUL, which JSON's texts lose before. */
+	out.event = (struct slice){ text.ptr, strnlen(text.ptr, text.len) };
+	rest = slice_skip(text, out.event.len + 1);
+	out.by = (struct slice){ rest.ptr, strnlen(rest.ptr, rest.len) };
+	out.value = slice_skip(rest, out.by.len + 1);
+	if (out.by.len == 0)
+		out.by = out.value = (struct slice){ NULL, 0 };
+	return out;
+}
+
+static bool is_counted_by(const struct count *count, struct slice by)
+{
+	for (size_t i = 0; i < count->conf.by_count; i++)
+		if (slice_is(by, count->conf.by[i]))
+			return true;
+	return by.len == 0;
+}
+
+int count_said(struct count *count, const struct count_cell *cell)
+{
+	uint32_t bucket = bucket_of(cell->bucket_us), label, at = 0;
+	struct said *said;
+	struct cell *cells;
+	int rc;
+
+	if (bucket < count->floor || !is_counted_by(count, cell->by))
+		return 0;
+	rc = find_label(count, cell->event, cell->by, cell->value, &label);
+	if (rc < 0)
+		return rc == -ENOSPC ? 0 : rc;
+	said = get_said(count, bucket);
+	if (!said)
+		return -ENOMEM;
+	while (at < said->count && said->cells[at].label < label)
+		at++;
+	if (at == said->count || said->cells[at].label != label) {
+		/* doubled where the count is a power of two */
+		if ((said->count & (said->count - 1)) == 0) {
+			cells = reallocarray(said->cells, said->count ? 2 * said->count : 1,
+					     sizeof(*cells));
 			if (!cells)
 				return -ENOMEM;
-			event->cells = cells;
-			event->room = room;
+			said->cells = cells;
 		}
-		memmove(event->cells + i + 1, event->cells + i,
-			(event->count - i) * sizeof(*event->cells));
-		event->cells[i] = (struct cell){ .hour = hour };
-		event->count++;
+		memmove(&said->cells[at + 1], &said->cells[at],
+			(said->count - at) * sizeof(*said->cells));
+		said->count++;
+		count->counts.cells++;
 	}
-	*cell = &event->cells[i];
+	said->cells[at] = (struct cell){ label, (uint32_t)cell->unique, (uint64_t)cell->total };
+	let_go(count);
 	return 0;
 }
 
-static int mark_changed(struct count *count, int event, struct cell *cell)
-{
-	if (cell->is_changed)
-		return 0;
-	if (count->change_count == count->change_room) {
-		size_t room = count->change_room ? count->change_room * 2 : 256;
-		struct change *changes = reallocarray(count->changes, room, sizeof(*changes));
+/* Which buckets */
 
-		if (!changes)
-			return -ENOMEM;
-		count->changes = changes;
-		count->change_room = room;
+static void mark_rows(struct count *count, const struct column_file *file, uint32_t row,
+		      uint32_t end)
+{
+	for (uint32_t last = UINT32_MAX; row < end; row++) {
+		uint32_t bucket = bucket_of(file->time[row]);
+
+		if (bucket != last)
+			bucket_set_add(&count->dirt, bucket);
+		last = bucket;
 	}
-	count->changes[count->change_count++] = (struct change){ event, cell->hour };
-	cell->is_changed = true;
-	return 0;
 }
 
-static int find_user(struct count *count, char kind, struct slice user, uint32_t *number)
+int count_begin(struct count *count, struct store *store, struct err *err)
 {
-	char key[USER_BYTES_MAX + 1];
+	uint32_t oldest = BUCKET_COUNT;
+	struct snapshot snapshot;
+	int rc = store_snapshot(store, &snapshot, err);
 
-	if (user.len > USER_BYTES_MAX)
-		user.len = USER_BYTES_MAX;
-	key[0] = kind;
-	memcpy(key + 1, user.ptr, user.len);
-	return name_table_add(&count->users, (struct slice){ key, user.len + 1 }, UINT32_MAX - 1,
-			      number);
-}
-
-static int add(struct count *count, struct slice name, char kind, struct slice user, int64_t hour)
-{
-	uint32_t number = 0;
-	struct cell *cell;
-	int event, rc = find_event(count, name, &event);
-
-	if (rc == 0)
-		rc = find_cell(&count->events[event], hour, &cell);
-	if (rc == 0)
-		rc = mark_changed(count, event, cell);
-	if (rc == 0 && user.len) {
-		rc = find_user(count, kind, user, &number);
-		if (rc == 0)
-			rc = user_set_add(&cell->users, number);
-	}
 	if (rc < 0)
 		return rc;
-	cell->total++;
-	count->added++;
+	count->store = store;
+	persons_want_moved(store_persons(store));
+	for (size_t f = 0; f < snapshot.file_count; f++) {
+		mark_rows(count, snapshot.files[f], 0, snapshot.files[f]->rows);
+		if (snapshot.files[f]->rows && bucket_of(snapshot.files[f]->time_min) < oldest)
+			oldest = bucket_of(snapshot.files[f]->time_min);
+	}
+	/* What was said of and the store does not have is taken back, but for what is older than
+	 * all that it has: that went with the topic's or the store's retention. */
+	for (size_t i = find_said(count, oldest); i < count->said_count; i++)
+		bucket_set_add(&count->dirt, count->said[i].bucket);
+	snapshot_release(&snapshot);
 	return 0;
 }
 
-static int64_t hour_of(int64_t us)
+/* The rows of actors that lead or are led otherwise now. */
+static void mark_moved(struct count *count, const struct snapshot *snapshot)
 {
-	return us / COUNT_HOUR_US - (us % COUNT_HOUR_US < 0);
+	struct persons *persons = store_persons(count->store);
+	size_t moved_count;
+	const uint32_t *moved = persons_moved(persons, &moved_count);
+	uint32_t row, rows;
+
+	for (size_t f = 0; f < snapshot->file_count && moved_count; f++) {
+		const struct column_file *file = snapshot->files[f];
+
+		if (moved_count > MOVED_MAX) {
+			mark_rows(count, file, 0, file->rows);
+			continue;
+		}
+		for (size_t i = 0; i < moved_count; i++) {
+			uint32_t from = 0;
+
+			if (column_run(file, moved[i], &from, &row, &rows))
+				mark_rows(count, file, row, row + rows);
+		}
+	}
+	persons_moved_taken(persons);
 }
 
-int count_add(struct count *count, struct slice event, char kind, struct slice user,
-	      int64_t time_us)
+/* The oldest dirty buckets that lie together: low <= bucket < high. false: none. */
+static bool next_window(struct count *count, uint32_t *low, uint32_t *high)
 {
-	int rc;
+	struct bucket_set *dirt = &count->dirt;
+	uint32_t keep = count->floor, last;
 
-	pthread_rwlock_wrlock(&count->lock);
-	rc = add(count, event, kind, user, hour_of(time_us));
-	pthread_rwlock_unlock(&count->lock);
-	return rc;
+	if (count->conf.retain_us > 0 &&
+	    bucket_of(when_now_us() - count->conf.retain_us) + 1 > keep)
+		keep = bucket_of(when_now_us() - count->conf.retain_us) + 1;
+	for (; dirt->count && dirt->low < dirt->high; dirt->low++) {
+		if (!bucket_set_has(dirt, dirt->low))
+			continue;
+		if (dirt->low >= keep)
+			break;
+		bucket_set_remove(dirt, dirt->low);
+	}
+	if (dirt->count == 0)
+		return false;
+	*low = last = dirt->low;
+	for (uint32_t b = last + 1; b < dirt->high && b - *low < count->window && b - last <= GAP;
+	     b++)
+		if (bucket_set_has(dirt, b))
+			last = b;
+	*high = last + 1;
+	return true;
 }
 
-/* Reading */
+/* Cells of a scan */
 
-uint64_t count_persons(const struct count *count)
-{
-	return count->users.count;
-}
-
-uint64_t count_events(const struct count *count)
-{
-	return count->added;
-}
-
-int count_names(const struct count *count)
-{
-	return (int)count->names.count;
-}
-
-struct slice count_name(const struct count *count, int event)
-{
-	return name_table_text(&count->names, (uint32_t)event);
-}
-
-int count_find(const struct count *count, struct slice event)
-{
-	uint32_t number;
-	int rc = name_table_find(&count->names, event, &number);
-
-	return rc < 0 ? rc : (int)number;
-}
-
-/* Users seen: in which bucket last (+ 1), and in any. */
-struct union_marks {
-	uint32_t *bucket;
-	uint8_t *any;
+struct found {
+	uint32_t bucket;
+	struct cell cell;
 };
 
-static void take_users(const struct cell *cell, const struct union_marks *marks, size_t bucket,
-		       int64_t *value, int64_t *overall)
+static int compare_found(const void *a, const void *b)
 {
-	uint32_t at = 0, user;
+	const struct found *x = a, *y = b;
 
-	while (user_set_next(&cell->users, &at, &user)) {
-		if (marks->bucket[user] == bucket + 1)
-			continue;
-		marks->bucket[user] = (uint32_t)bucket + 1;
-		++*value;
-		*overall += !(marks->any[user / 8] >> user % 8 & 1);
-		marks->any[user / 8] |= (uint8_t)(1 << user % 8);
-	}
+	if (x->bucket != y->bucket)
+		return x->bucket < y->bucket ? -1 : 1;
+	return x->cell.label < y->cell.label ? -1 : x->cell.label > y->cell.label;
 }
 
-int count_series(const struct count *count, const struct count_ask *ask, int64_t *values,
-		 int64_t *overall, uint64_t *scanned)
+static struct slice text_of(const struct prop *value, struct buf *scratch)
 {
-	size_t users = count->users.count + 8;
-	struct union_marks marks = { NULL, NULL };
-	int rc = 0;
+	if (value->kind == PROP_NONE)
+		return SLICE("(not set)");
+	if (value->kind == PROP_TEXT)
+		return value->text.len ? value->text : SLICE("(empty string)");
+	buf_reset(scratch);
+	prop_print(value, scratch);
+	return buf_slice(scratch);
+}
 
-	*overall = 0;
-	memset(values, 0, ask->bucket_count * sizeof(*values));
-	if (ask->is_unique) {
-		marks.bucket = calloc(users, sizeof(*marks.bucket));
-		marks.any = calloc(users / 8 + 1, 1);
-		rc = marks.bucket && marks.any ? 0 : -ENOMEM;
-	}
-	for (size_t b = 0; b < ask->bucket_count && rc == 0; b++) {
-		for (size_t e = 0; e < ask->event_count; e++) {
-			const struct event *event = &count->events[ask->events[e]];
-			size_t i = lower_bound(event, ask->bounds[b]);
+/* The cells of the tally, sorted. */
+static int list_found(struct count *count, const struct count_scan *scan, struct found **foundp,
+		      size_t *found_count)
+{
+	const struct keymap *map = &scan->tally.map;
+	struct found *found = calloc(map->count + (size_t)1, sizeof(*found));
+	struct buf scratch = { 0 };
+	size_t n = 0;
+	int rc = found ? 0 : -ENOMEM;
 
-			for (; i < event->count && event->cells[i].hour < ask->bounds[b + 1]; i++) {
-				const struct cell *cell = &event->cells[i];
+	for (uint32_t i = 0; i < map->count && rc == 0; i++) {
+		struct count_key key = count_key_of(map->keys[i]);
+		const struct count_sum *sum = &scan->tally.sums[i];
+		struct slice by = { "", 0 }, value = { "", 0 };
+		uint32_t label;
 
-				++*scanned;
-				if (ask->is_unique)
-					take_users(cell, &marks, b, &values[b], overall);
-				else
-					values[b] += cell->total;
-			}
+		if (key.prop) {
+			struct prop prop = scan_prop_of(scan->props[key.prop - 1], key.value);
+
+			by = slice_from(scan->by[key.prop - 1]);
+			value = text_of(&prop, &scratch);
 		}
-		if (!ask->is_unique)
-			*overall += values[b];
+		rc = value.len > COUNT_TEXT_MAX
+			     ? -ENOSPC
+			     : find_label(count, scan_prop_of(scan->event, key.event).text, by,
+					  value, &label);
+		if (rc == 0)
+			found[n++] = (struct found){ scan->low + key.bucket,
+						     { label, sum->unique, sum->total } };
+		count->counts.left_out += rc == -ENOSPC;
+		rc = rc == -ENOSPC ? 0 : rc;
 	}
-	free(marks.bucket);
-	free(marks.any);
+	buf_close(&scratch);
+	if (n)
+		qsort(found, n, sizeof(*found), compare_found);
+	*foundp = found;
+	*found_count = n;
 	return rc;
 }
 
-static int compare_ranks(const void *a, const void *b, void *ctx)
+/* Says what differs in one bucket, and remembers. */
+static int say_bucket(struct count *count, uint32_t bucket, const struct found *found, size_t n,
+		      count_emit_fn *emit, void *ctx)
 {
-	const struct count_rank *x = a, *y = b;
-	struct slice p, q;
-	int rc;
+	struct said *said = get_said(count, bucket);
+	struct cell *cells = malloc((n + 1) * sizeof(*cells));
+	size_t old = 0;
+	int rc = said && cells ? 0 : -ENOMEM;
 
-	if (x->total != y->total)
-		return x->total > y->total ? -1 : 1;
-	p = count_name(ctx, x->event);
-	q = count_name(ctx, y->event);
-	rc = memcmp(p.ptr, q.ptr, p.len < q.len ? p.len : q.len);
-	return rc ? rc : p.len < q.len ? -1 : p.len > q.len;
-}
+	for (size_t i = 0; (i < n || (rc == 0 && old < said->count)) && rc == 0;) {
+		bool has_old = old < said->count;
+		bool is_gone = has_old && (i == n || said->cells[old].label < found[i].cell.label);
+		bool is_known = has_old && !is_gone &&
+				said->cells[old].label == found[i].cell.label;
+		struct cell cell = is_gone ? (struct cell){ said->cells[old].label, 0, 0 }
+					   : found[i].cell;
+		struct count_cell out;
 
-int count_ranks(const struct count *count, int64_t from, int64_t to, struct count_rank **ranks,
-		size_t *rank_count)
-{
-	*rank_count = 0;
-	*ranks = calloc(count->names.count + 1, sizeof(**ranks));
-	if (!*ranks)
-		return -ENOMEM;
-	for (uint32_t e = 0; e < count->names.count; e++) {
-		const struct event *event = &count->events[e];
-		int64_t total = 0;
-
-		for (size_t i = lower_bound(event, from);
-		     i < event->count && event->cells[i].hour < to; i++)
-			total += event->cells[i].total;
-		if (total)
-			(*ranks)[(*rank_count)++] = (struct count_rank){ (int)e, total };
+		if (is_known)
+			is_known = said->cells[old].total == cell.total &&
+				   said->cells[old].unique == cell.unique;
+		else if (is_gone)
+			is_known = said->cells[old].total == 0;
+		old += is_gone || (has_old && i < n && said->cells[old].label == cell.label);
+		if (!is_gone)
+			cells[i++] = cell;
+		if (is_known)
+			continue;
+		out = cell_of(count, bucket, &cell);
+		rc = emit(ctx, &out);
 	}
-	qsort_r(*ranks, *rank_count, sizeof(**ranks), compare_ranks, (void *)(uintptr_t)count);
+	if (rc < 0) {
+		free(cells);
+		return rc;
+	}
+	count->counts.cells += n;
+	count->counts.cells -= said->count;
+	free(said->cells);
+	said->cells = cells;
+	said->count = (uint32_t)n;
 	return 0;
 }
 
-/* What was emitted */
-
-int count_set_emitted(struct count *count, struct slice name, int64_t hour, int64_t total,
-		      int64_t unique)
+static int say_window(struct count *count, const struct count_scan *scan, count_emit_fn *emit,
+		      void *ctx)
 {
-	struct cell *cell;
-	int event, rc;
+	struct found *found;
+	size_t n, at = 0;
+	int rc = list_found(count, scan, &found, &n);
 
-	pthread_rwlock_wrlock(&count->lock);
-	rc = find_event(count, name, &event);
-	if (rc == 0)
-		rc = find_cell(&count->events[event], hour, &cell);
-	if (rc == 0) {
-		cell->emitted_total = total;
-		cell->emitted_unique = unique;
-		/* A cell that the input no longer has must be taken back. */
-		rc = mark_changed(count, event, cell);
+	for (uint32_t b = scan->low; b < scan->high && rc == 0; b++) {
+		size_t end;
+
+		if (!bucket_set_has(&count->dirt, b))
+			continue;
+		for (end = at; end < n && found[end].bucket == b;)
+			end++;
+		rc = say_bucket(count, b, found + at, end - at, emit, ctx);
+		at = end;
+		if (rc == 0)
+			bucket_set_remove(&count->dirt, b);
 	}
-	pthread_rwlock_unlock(&count->lock);
+	free(found);
 	return rc;
 }
 
-static struct cell *top_change(struct count *count, int *event)
+static void complain(struct count *count, const struct count_scan *scan)
 {
-	const struct change *change = &count->changes[count->change_count - 1];
-	struct event *of = &count->events[change->event];
-
-	*event = change->event;
-	return &of->cells[lower_bound(of, change->hour)];
-}
-
-bool count_next_change(struct count *count, struct count_cell *out)
-{
-	while (count->change_count) {
-		int event;
-		struct cell *cell = top_change(count, &event);
-
-		if (cell->total != cell->emitted_total ||
-		    cell->users.count != cell->emitted_unique) {
-			*out = (struct count_cell){
-				count_name(count, event), cell->hour, cell->total,
-				cell->users.count, cell->emitted_total, cell->emitted_unique,
-			};
-			return true;
-		}
-		cell->is_changed = false;
-		count->change_count--;
+	for (size_t i = 0; i < scan->by_count; i++) {
+		if (!scan->is_left_out[i] || count->told_left_out >> i & 1)
+			continue;
+		count->told_left_out |= UINT32_C(1) << i;
+		log_words(count->conf.log, LOG_LEVEL_WARN, "count", "--count-by %s: it has over %d "
+			  "different values, so nothing is counted by it", scan->by[i],
+			  COUNT_VALUES_MAX);
 	}
-	return false;
 }
 
-void count_emitted(struct count *count, const struct count_cell *out)
+static int do_window(struct count *count, const struct snapshot *snapshot, uint32_t low,
+		     uint32_t high, count_emit_fn *emit, void *ctx)
 {
-	int event;
-	struct cell *cell = top_change(count, &event);
+	struct count_scan scan = {
+		.snapshot = snapshot, .wanted = &count->dirt, .low = low, .high = high,
+		.by = count->conf.by, .by_count = count->conf.by_count,
+		.cells_max = SCAN_CELLS, .threads = count->conf.threads,
+	};
+	int rc = count_scan_run(&scan);
 
-	assert(cell->hour == out->hour && slice_eq(count_name(count, event), out->event));
-	cell->emitted_total = out->total;
-	cell->emitted_unique = out->unique;
-	cell->is_changed = false;
-	count->change_count--;
+	if (rc == 0) {
+		complain(count, &scan);
+		rc = say_window(count, &scan, emit, ctx);
+	} else if (rc == -ENOSPC && count->window > 1) {
+		/* Too many cells for one scan: fewer buckets at a time from now on. */
+		count->window /= 2;
+		rc = 0;
+	} else if (rc == -ENOSPC) {
+		log_words(count->conf.log, LOG_LEVEL_WARN, "count", "a quarter of an hour has over "
+			  "%u cells: it is not counted", SCAN_CELLS);
+		bucket_set_remove(&count->dirt, low);
+		rc = 0;
+	}
+	count_scan_close(&scan);
+	return rc;
+}
+
+bool count_is_due(const struct count *count, int64_t now_ms)
+{
+	size_t moved;
+
+	persons_moved(store_persons(count->store), &moved);
+	return (count->dirt.count || moved) && now_ms >= count->due_ms;
+}
+
+int count_round(struct count *count, bool all, count_emit_fn *emit, void *ctx, struct err *err)
+{
+	int64_t begun_ms = when_monotonic_ms();
+	struct snapshot snapshot;
+	uint32_t low, high;
+	int rc = store_snapshot(count->store, &snapshot, err);
+
+	if (rc < 0)
+		return rc;
+	mark_moved(count, &snapshot);
+	while (rc == 0 && next_window(count, &low, &high)) {
+		rc = do_window(count, &snapshot, low, high, emit, ctx);
+		let_go(count);
+		if (!all && when_monotonic_ms() - begun_ms >= ROUND_MS)
+			break;
+	}
+	snapshot_release(&snapshot);
+	count->counts.rounds++;
+	count->due_ms = when_monotonic_ms() + REST * (when_monotonic_ms() - begun_ms);
+	return rc < 0 && !err->text[0] ? err_set(err, rc, "counted: %s", strerror(-rc)) : rc;
 }

@@ -1,84 +1,72 @@
-/* count - events and different users per event name and hour
+/* count - rolling counts: events and persons per quarter of an hour, event name and breakdown
  *
- *      name --> event --> cells by hour --> total, set of users
- *      user --> number (0, 1, ..), once for all events
+ *      store: rows come, go, persons are tied anew --> dirty buckets
+ *      count_round: a scan over them --> cells --> those that differ from what was said --> emit
  *
- * Exact: a cell keeps every user that it saw, as a number of 32 bits in a hash set. The users of
- * a range are the union of its hours' sets, never a sum. Hours are of UTC. All is in memory: about
- * 40 bytes a user and 8 a user, event and hour. It is rebuilt from the topic at each start.
+ * Exact: a bucket that anything has changed in is counted anew from the store, so late events,
+ * links, merges and deletes correct the past. Which buckets a tie concerns: those of the rows of
+ * the actors whose leader changed. Nothing is kept per person. What was said last is, 16 bytes a
+ * cell, at most cells_max of them: over that the oldest buckets are let go of, and stay as they
+ * were said. So do buckets older than the store keeps.
  *
- * count_add and the emit calls are one thread's; readers on others stand between count_hold and
- * count_release, in which nothing moves.
+ * A cell is (event, bucket), or (event, bucket, property, value). Values of a property are at most
+ * COUNT_VALUES_MAX, else it is not counted by (the log says so); texts over COUNT_TEXT_MAX bytes
+ * are left out. A round takes at most some 50 ms (or one scan), and the next one comes ten times as
+ * long after it.
+ *
+ * All is one thread's (the filter's).
  */
 // SPDX-License-Identifier: Apache-2.0
 #ifndef AGGREGATE_COUNT_H
 #define AGGREGATE_COUNT_H
 
-#include <stdbool.h>
-#include <stdint.h>
+#include "aggregate/bucket_set.h"
+#include "aggregate/store.h"
 
-#include "lib/err.h"
-#include "lib/slice.h"
-
-#define COUNT_HOUR_US   INT64_C(3600000000)
-#define COUNT_EVENTS_MAX 100000         /* names; later ones are counted as COUNT_REST */
-#define COUNT_REST      "$too_many_names"
+#define COUNT_BY_MAX     5
+#define COUNT_VALUES_MAX 10000
+#define COUNT_TEXT_MAX   255
+#define COUNT_LABELS_MAX 262144         /* (event, property, value): more are left out */
 
 struct count;
 
-MUST_CHECK int count_open(struct count **countp, struct err *err);
+struct count_conf {
+	const char *const *by;          /* properties; borrowed */
+	size_t by_count;                /* <= COUNT_BY_MAX */
+	size_t cells_max;
+	int64_t retain_us;              /* of the store; 0: all */
+	int threads;
+	const struct log *log;
+};
+
+MUST_CHECK int count_open(struct count **countp, const struct count_conf *conf, struct err *err);
 void count_close(struct count *count);
+/* For store_conf.dirt. */
+struct bucket_set *count_dirt(struct count *count);
 
-/* One event. kind tells namespaces apart ('u' a user id, 'a' an anonymous id); an empty user is
- * counted in the total only. -ENOMEM, or -ENOSPC after 2^32 - 1 users. */
-MUST_CHECK int count_add(struct count *count, struct slice event, char kind, struct slice user,
-			 int64_t time_us);
-
-/* Readers */
-void count_hold(struct count *count);
-void count_release(struct count *count);
-uint64_t count_persons(const struct count *count);
-uint64_t count_events(const struct count *count);       /* added */
-int count_names(const struct count *count);             /* event names; they are 0..n-1 */
-struct slice count_name(const struct count *count, int event);
-int count_find(const struct count *count, struct slice event);  /* or -ENOENT */
-
-/* Sums up events over buckets: bucket i is the hours bounds[i] <= hour < bounds[i + 1]. With
- * is_unique, values[i] and *overall are different users, else events. *scanned gets the number of
- * cells looked at added. */
-struct count_ask {
-	const int *events;
-	size_t event_count;
-	bool is_unique;
-	const int64_t *bounds;          /* bucket_count + 1, rising */
-	size_t bucket_count;
-};
-MUST_CHECK int count_series(const struct count *count, const struct count_ask *ask,
-			    int64_t *values, int64_t *overall, uint64_t *scanned);
-
-/* All names with their totals in hours [from, to), most first, ties by name; those with none are
- * left out. The caller frees *ranks. */
-struct count_rank {
-	int event;
-	int64_t total;
-};
-MUST_CHECK int count_ranks(const struct count *count, int64_t from, int64_t to,
-			   struct count_rank **ranks, size_t *rank_count);
-
-/* What was emitted of each cell, and which cells changed since (emit.h). */
 struct count_cell {
 	struct slice event;
-	int64_t hour;
+	struct slice by, value;         /* ptr NULL: all together */
+	int64_t bucket_us;
 	int64_t total, unique;
-	int64_t emitted_total, emitted_unique;
 };
-/* A cell's emitted values, as read back. */
-MUST_CHECK int count_set_emitted(struct count *count, struct slice event, int64_t hour,
-				 int64_t total, int64_t unique);
-/* The next cell that differs from what was emitted; false: there is none. *cell is good until the
- * next call on count. */
-bool count_next_change(struct count *count, struct count_cell *cell);
-/* It was emitted as it is. */
-void count_emitted(struct count *count, const struct count_cell *cell);
+
+/* What was said before: the newest of a cell counts. Before count_begin. -ENOMEM. */
+MUST_CHECK int count_said(struct count *count, const struct count_cell *cell);
+/* All that the store has is dirty. */
+MUST_CHECK int count_begin(struct count *count, struct store *store, struct err *err);
+
+typedef int count_emit_fn(void *ctx, const struct count_cell *cell);
+bool count_is_due(const struct count *count, int64_t now_ms);
+/* Counts dirty buckets and emits what differs from what was said: total 0 where a cell is no more.
+ * all: whatever it takes. What emit returns, -ENOMEM. */
+MUST_CHECK int count_round(struct count *count, bool all, count_emit_fn *emit, void *ctx,
+			   struct err *err);
+
+struct count_counts {
+	uint64_t cells, rounds, left_out;       /* left_out: cells, of values too long or too many */
+	int64_t since_us;               /* buckets before it stay as they were said; 0: none */
+};
+struct count_counts count_counts(const struct count *count);
 
 #endif

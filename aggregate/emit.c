@@ -20,7 +20,13 @@ struct emit {
 	bool is_silent;                 /* the input is not read up to resume again yet */
 	int64_t resume[BUS_PARTITIONS_MAX];
 	struct buf as_of, datum;
+	/* of the round in work */
+	struct filter *filter;
+	int64_t now_us;
+	uint64_t emitted;
 };
+
+#define UNIT SLICE("15min")
 
 int emit_parse_as_of(struct slice text, int64_t *next)
 {
@@ -52,17 +58,21 @@ int emit_parse_as_of(struct slice text, int64_t *next)
 
 static int take_back(struct emit *emit, const struct value *fields)
 {
-	int64_t bucket = fields[COUNTED_BUCKET].num;
+	struct count_cell cell = {
+		.event = value_slice(&fields[COUNTED_EVENT]),
+		.by = value_slice(&fields[COUNTED_BREAKDOWN]),
+		.value = value_slice(&fields[COUNTED_SEGMENT]),
+		.bucket_us = fields[COUNTED_BUCKET].num,
+		.total = fields[COUNTED_TOTAL].num, .unique = fields[COUNTED_UNIQUE].num,
+	};
 
-	if (!slice_is(value_slice(&fields[COUNTED_UNIT]), "hour") ||
-	    fields[COUNTED_BREAKDOWN].is_set || bucket % COUNT_HOUR_US)
+	if (!slice_eq(value_slice(&fields[COUNTED_UNIT]), UNIT) || cell.bucket_us % BUCKET_US ||
+	    cell.total < 0 || cell.unique < 0 || cell.unique > UINT32_MAX)
 		return 0;
 	/* An unreadable one could only make us emit too early, which does no harm. */
 	if (emit_parse_as_of(value_slice(&fields[COUNTED_AS_OF]), emit->resume) < 0)
 		return 0;
-	return count_set_emitted(emit->count, value_slice(&fields[COUNTED_EVENT]),
-				 bucket / COUNT_HOUR_US, fields[COUNTED_TOTAL].num,
-				 fields[COUNTED_UNIQUE].num);
+	return count_said(emit->count, &cell);
 }
 
 static int read_back(struct emit *emit, const char *url, struct err *err)
@@ -136,45 +146,49 @@ static bool is_caught_up(const struct emit *emit, const int64_t *next, const int
 	return true;
 }
 
-static int emit_cell(struct emit *emit, struct filter *filter, const struct count_cell *cell,
-		     int64_t now_us)
+static int emit_cell(void *ctx, const struct count_cell *cell)
 {
+	struct emit *emit = ctx;
 	struct value fields[COUNTED_COUNT] = { 0 };
 	int rc;
 
 	fields[COUNTED_EVENT] = value_text(cell->event);
-	fields[COUNTED_UNIT] = value_text(SLICE("hour"));
-	fields[COUNTED_BUCKET] = value_num(cell->hour * COUNT_HOUR_US);
+	fields[COUNTED_UNIT] = value_text(UNIT);
+	fields[COUNTED_BUCKET] = value_num(cell->bucket_us);
+	if (cell->by.ptr) {
+		fields[COUNTED_BREAKDOWN] = value_text(cell->by);
+		fields[COUNTED_SEGMENT] = value_text(cell->value);
+	}
 	fields[COUNTED_TOTAL] = value_num(cell->total);
 	fields[COUNTED_UNIQUE] = value_num(cell->unique);
-	fields[COUNTED_COMPUTED_AT] = value_num(now_us);
+	fields[COUNTED_COMPUTED_AT] = value_num(emit->now_us);
 	fields[COUNTED_AS_OF] = value_text(buf_slice(&emit->as_of));
 	buf_reset(&emit->datum);
 	rc = datum_encode(emit->schema, fields, &emit->datum);
-	return rc < 0 ? rc : filter_emit(filter, -1, cell->event, buf_slice(&emit->datum));
+	emit->emitted++;
+	return rc < 0 ? rc : filter_emit(emit->filter, -1, cell->event, buf_slice(&emit->datum));
 }
 
-int emit_changes(struct emit *emit, struct filter *filter, const int64_t *next, const int64_t *end,
-		 int partitions, uint64_t *emitted)
+int emit_changes(struct emit *emit, struct filter *filter, const struct emit_progress *progress,
+		 uint64_t *emitted, struct err *err)
 {
-	int64_t now_us = when_now_us();
-	struct count_cell cell;
+	int rc;
 
-	if (emit->is_silent && !is_caught_up(emit, next, end, partitions))
+	if (emit->is_silent && !is_caught_up(emit, progress->next, progress->end,
+					     progress->partitions))
 		return 0;
 	emit->is_silent = false;
+	if (!progress->all && !count_is_due(emit->count, when_monotonic_ms()))
+		return 0;
 	buf_reset(&emit->as_of);
-	for (int p = 0; p < partitions; p++)
-		if (next[p])
+	for (int p = 0; p < progress->partitions; p++)
+		if (progress->next[p])
 			buf_printf(&emit->as_of, "%s%d:%" PRId64, emit->as_of.len ? "," : "", p,
-				   next[p]);
-	while (count_next_change(emit->count, &cell)) {
-		int rc = emit_cell(emit, filter, &cell, now_us);
-
-		if (rc < 0)
-			return rc;
-		count_emitted(emit->count, &cell);
-		++*emitted;
-	}
-	return 0;
+				   progress->next[p]);
+	emit->filter = filter;
+	emit->now_us = when_now_us();
+	emit->emitted = 0;
+	rc = count_round(emit->count, progress->all, emit_cell, emit, err);
+	*emitted += emit->emitted;
+	return rc;
 }

@@ -1,8 +1,9 @@
 /* emit - changed counts to the topic `counted`
  *
- * A cell (event, hour) whose total or unique differs from what was emitted last is emitted as it is
+ * A cell (count.h) whose total or unique differs from what was emitted last is emitted as it is
  * now, with as_of = the input offsets that it includes. Values are absolute: the newest record
- * of a cell is the one that counts, and one more does no harm.
+ * of a cell is the one that counts, and one more does no harm. total 0: the cell is no more.
+ * Records by the hour, of earlier versions, are passed over.
  *
  * A start reads `counted` from its beginning: each cell knows again what it said last, and up to
  * which offsets of the input. Nothing is emitted until the input was read so far again; from then
@@ -26,9 +27,16 @@ void emit_close(struct emit *emit);
 /* For filter_conf.out. */
 struct bus *emit_bus(struct emit *emit);
 
-/* Emits what is due. next[p], end[p] for p < partitions: where reading is, where the topic ends. */
-MUST_CHECK int emit_changes(struct emit *emit, struct filter *filter, const int64_t *next,
-			    const int64_t *end, int partitions, uint64_t *emitted);
+/* Emits what is due; all: whatever it takes. next[p], end[p] for p < partitions: where reading is,
+ * where the topic ends. */
+struct emit_progress {
+	const int64_t *next, *end;
+	int partitions;
+	bool all;
+};
+MUST_CHECK int emit_changes(struct emit *emit, struct filter *filter,
+			    const struct emit_progress *progress, uint64_t *emitted,
+			    struct err *err);
 
 /* "0:1200,1:1187" into next[BUS_PARTITIONS_MAX], raising what is lower. -EBADMSG. */
 MUST_CHECK int emit_parse_as_of(struct slice text, int64_t *next);

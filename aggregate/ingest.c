@@ -7,36 +7,6 @@
 /* How often the ends of the topic are looked at: on Kafka that asks librdkafka. */
 #define LOOK_MS 200
 
-/* The counts of all that the store has, for emit. */
-static int load_counts(struct ingest *ingest, struct err *err)
-{
-	struct snapshot snapshot;
-	int rc = store_snapshot(ingest->store, &snapshot, err);
-
-	if (rc < 0)
-		return rc;
-	for (size_t f = 0; f < snapshot.file_count && rc == 0; f++) {
-		const struct column_file *file = snapshot.files[f];
-
-		for (uint32_t a = 0; a < file->actors && rc == 0; a++) {
-			char kind = 'u';
-			struct slice id = { "", 0 };
-
-			if (file->actor[a] != PERSON_NOBODY)
-				id = persons_id(snapshot.persons, file->actor[a], &kind);
-			for (uint32_t row = column_first(file, a), end = file->start[a + 1];
-			     row < end && rc >= 0; row++)
-				rc = count_add(ingest->count,
-					       column_value(file->event,
-							    column_code(file->event, row,
-									&(uint32_t){ 0 })).text,
-					       kind, id, file->time[row]);
-		}
-	}
-	snapshot_release(&snapshot);
-	return rc < 0 ? err_set(err, rc, "the counts do not fit into memory") : 0;
-}
-
 int ingest_open(struct ingest *ingest, const int64_t next[BUS_PARTITIONS_MAX], struct err *err)
 {
 	int rc = row_taker_open(&ingest->taker, ingest->store, err);
@@ -48,7 +18,7 @@ int ingest_open(struct ingest *ingest, const int64_t next[BUS_PARTITIONS_MAX], s
 			ingest->state.partitions = p + 1;
 	}
 	if (rc == 0 && ingest->count)
-		rc = load_counts(ingest, err);
+		rc = count_begin(ingest->count, ingest->store, err);
 	return rc;
 }
 
@@ -64,21 +34,6 @@ int64_t ingest_start(void *ctx, int32_t partition, struct err *err)
 
 	(void)err;
 	return ingest->state.next[partition] ? ingest->state.next[partition] : BUS_OFFSET_FIRST;
-}
-
-static int count_one(struct ingest *ingest, const struct value *fields, struct err *err)
-{
-	struct slice user = value_slice(&fields[ENRICHED_USER_ID]);
-	char kind = 'u';
-	int rc;
-
-	if (user.len == 0) {
-		user = value_slice(&fields[ENRICHED_ANONYMOUS_ID]);
-		kind = 'a';
-	}
-	rc = count_add(ingest->count, value_slice(&fields[ENRICHED_EVENT]), kind, user,
-		       fields[ENRICHED_TIMESTAMP].num);
-	return rc < 0 ? err_set(err, rc, "the counts do not fit into memory") : FILTER_OUT;
 }
 
 static int ingest_step(void *ctx, struct filter *filter, const struct bus_record *record,
@@ -107,7 +62,7 @@ static int ingest_step(void *ctx, struct filter *filter, const struct bus_record
 	rc = row_take(ingest->taker, fields, err);
 	if (rc != 1)
 		return rc < 0 ? rc : rc == 0 ? FILTER_DUPLICATE : FILTER_FILTERED;
-	return ingest->count ? count_one(ingest, fields, err) : FILTER_OUT;
+	return FILTER_OUT;
 }
 
 /* All that was received before complete_through is counted: now, where nothing is left to read;
@@ -142,12 +97,14 @@ static void set_gauges(struct ingest *ingest)
 	struct store_counts counts = store_counts(ingest->store);
 	struct row_counts rows = row_counts(ingest->taker);
 	struct saved_counts saved = saved_counts(ingest->saved);
+	struct count_counts cells = count_counts(ingest->count);
 	const uint64_t values[] = {
 		counts.events, persons_count(store_persons(ingest->store)), counts.files,
 		counts.images, counts.file_bytes, counts.memory_bytes, counts.merges,
 		counts.properties_left_out + rows.left_out, counts.events_left_out, rows.adjusted,
 		counts.deleted, ingest->state.emitted, saved.queries + saved.funnels,
-		saved.members, saved.emitted, saved.failed,
+		saved.members, saved.emitted, saved.failed, cells.cells, cells.left_out,
+		counts.forks,
 	};
 
 	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++)
@@ -165,15 +122,14 @@ static void publish(struct ingest *ingest, struct filter *filter)
 
 static int emit_due(struct ingest *ingest, struct filter *filter, int64_t now_ms, struct err *err)
 {
-	int rc;
+	struct emit_progress progress = { ingest->state.next, ingest->state.end,
+					  ingest->state.partitions, filter_is_ending(filter) };
 
-	if (!ingest->emit || (!filter_is_ending(filter) &&
-			      now_ms - ingest->emitted_ms < ingest->emit_every_ms))
+	if (!ingest->emit ||
+	    (!progress.all && now_ms - ingest->emitted_ms < ingest->emit_every_ms))
 		return 0;
-	rc = emit_changes(ingest->emit, filter, ingest->state.next, ingest->state.end,
-			  ingest->state.partitions, &ingest->state.emitted);
 	ingest->emitted_ms = now_ms;
-	return rc < 0 ? err_set(err, rc, "counted: %s", bus_error_text(emit_bus(ingest->emit))) : 0;
+	return emit_changes(ingest->emit, filter, &progress, &ingest->state.emitted, err);
 }
 
 static int tell_saved(struct ingest *ingest, bool idle, bool ending, struct err *err)
@@ -239,6 +195,12 @@ static int ingest_begin(void *ctx, struct filter *filter, struct err *err)
 		  "Records written to members and funnels." },
 		{ METRIC_COUNTER, "millrace_aggregate_saved_failed_total",
 		  "Saved queries that could not be read or asked." },
+		{ METRIC_GAUGE, "millrace_aggregate_counted_cells",
+		  "Rolling counts that are kept right." },
+		{ METRIC_COUNTER, "millrace_aggregate_counted_left_out_total",
+		  "Rolling counts that were not told: a value too long, or too many." },
+		{ METRIC_COUNTER, "millrace_aggregate_forks_total",
+		  "Times that persons were copied because a question took long." },
 	};
 	struct ingest *ingest = ctx;
 

@@ -102,13 +102,22 @@ static int open_store(struct program *p, struct err *err)
 		.names_max = (uint32_t)conf->names_max,
 		.partitions = bus_partition_count(ingest->in),
 	};
+	struct count_conf count_conf = {
+		.by = conf->count_by.items, .by_count = conf->count_by.count,
+		.cells_max = (size_t)conf->count_cells, .retain_us = conf->retain_ms * 1000,
+		.threads = (int)conf->query_threads, .log = &p->log,
+	};
 	int64_t next[BUS_PARTITIONS_MAX];
-	int rc = store_open(&p->store, &store_conf, next, err);
+	int rc = 0;
 
-	if (rc == 0 && p->urls.out[0] && !conf->rebuild) {
-		rc = count_open(&p->count, err);
-		if (rc == 0)
-			rc = emit_open(&p->emit, p->urls.out, &p->out_conf, p->count, err);
+	if (p->urls.out[0] && !conf->rebuild) {
+		rc = count_open(&p->count, &count_conf, err);
+		store_conf.dirt = count_dirt(p->count);
+	}
+	if (rc == 0)
+		rc = store_open(&p->store, &store_conf, next, err);
+	if (rc == 0 && p->count) {
+		rc = emit_open(&p->emit, p->urls.out, &p->out_conf, p->count, err);
 	}
 	ingest->store = p->store;
 	ingest->count = p->count;
@@ -236,8 +245,8 @@ int main(int argc, char **argv)
 	saved_close(p.saved);
 	erase_close(p.erase);
 	emit_close(p.emit);
-	count_close(p.count);
 	store_close(p.store);
+	count_close(p.count);
 	schema_close(p.schema);
 	if (p.lock_fd >= 0)
 		close(p.lock_fd);

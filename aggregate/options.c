@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "aggregate/count.h"
 #include "lib/bus_url.h"
 
 #define AT(field) offsetof(struct aggregate_conf, field)
@@ -43,6 +44,10 @@ static const struct opt options[] = {
 	  "a question that needs more is answered with 413" },
 	{ "emit-every", OPT_MS, AT(emit_ms), "1s", 10, 86400000, "TIME",
 	  "changed counts are emitted at most so often" },
+	{ "count-by", OPT_LIST, AT(count_by), NULL, 0, 0, "PROPERTY",
+	  "counted also has counts by this property, such as $browser; at most 5" },
+	{ "count-cells", OPT_COUNT, AT(count_cells), "4000000", 1000, INT64_C(1) << 32, "COUNT",
+	  "cells of counted that are kept right; over that the oldest stay as they are" },
 	{ "until-end", OPT_FLAG, AT(until_end), "no", 0, 0, NULL,
 	  "stop at the end of the input as it was at the start" },
 	{ "metrics", OPT_TEXT, AT(metrics), NULL, 0, 0, "HOST:PORT", "serve /metrics there" },
@@ -83,6 +88,8 @@ static int check(void *ctx, struct err *err)
 	const struct aggregate_conf *conf = ctx;
 	struct aggregate_urls urls;
 
+	if (conf->count_by.count > COUNT_BY_MAX)
+		return err_set(err, -EINVAL, "--count-by: at most %d properties", COUNT_BY_MAX);
 	if (!conf->state[0])
 		return err_set(err, -EINVAL, "--state: a directory is needed");
 	return options_urls(conf, &urls, err);

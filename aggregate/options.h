@@ -27,7 +27,8 @@ struct aggregate_conf {
 	int64_t flush_bytes, retain_ms, names_max;
 	bool rebuild;
 	int64_t query_threads, query_ms, query_memory;
-	int64_t emit_ms;
+	int64_t emit_ms, count_cells;
+	struct opt_list count_by;
 	bool until_end;
 	int64_t open_ms;
 	struct opt_list kafka;

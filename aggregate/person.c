@@ -560,8 +560,13 @@ static int count_leaders(struct persons *persons, int sign)
 
 static int settle_group(struct persons *persons, const uint32_t *actors, size_t count)
 {
-	int rc = persons->marks ? settle_deletes(persons, actors, count) : 0;
+	int rc;
 
+	persons->led.count = 0;
+	for (size_t i = 0; i < count && persons->wants_moved; i++)
+		if (person_list_add(&persons->led, persons->leader[actors[i]]) < 0)
+			return -ENOMEM;
+	rc = persons->marks ? settle_deletes(persons, actors, count) : 0;
 	tie(persons, actors, count, INT64_MAX, INT64_MAX);
 	for (size_t i = 0; i < count; i++) {
 		persons->flags[actors[i]] &= (uint8_t)~PERSON_WALKED;
@@ -576,7 +581,26 @@ static int settle_group(struct persons *persons, const uint32_t *actors, size_t 
 		persons->ring[actors[i]] = persons->ring[leader];
 		persons->ring[leader] = actors[i];
 	}
+	for (size_t i = 0; i < persons->led.count && rc == 0; i++)
+		if (persons->led.items[i] != persons->leader[actors[i]])
+			rc = person_list_add(&persons->moved, actors[i]);
 	return rc;
+}
+
+void persons_want_moved(struct persons *persons)
+{
+	persons->wants_moved = true;
+}
+
+const uint32_t *persons_moved(const struct persons *persons, size_t *count)
+{
+	*count = persons->moved.count;
+	return persons->moved.items;
+}
+
+void persons_moved_taken(struct persons *persons)
+{
+	persons->moved.count = 0;
 }
 
 int persons_settle(struct persons *persons)
@@ -875,5 +899,7 @@ void persons_close(struct persons *persons)
 	free(persons->forgotten.items);
 	free(persons->to_write.items);
 	free(persons->touched.items);
+	free(persons->moved.items);
+	free(persons->led.items);
 	free(persons);
 }

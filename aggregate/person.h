@@ -121,7 +121,12 @@ const uint32_t *persons_forgotten(struct persons *persons, size_t *count);
  * saved queries; one entry may repeat. Owned by persons, until its next change. A merged person's
  * former leaders are in it, too. NULL: no memory for it, so all may have changed. */
 const uint32_t *persons_changed(struct persons *persons, size_t *count);
-/* Is there anything for it to tell? Only for the thread that changes. */
+/* Actors whose leader changed since the last call, once persons_want_moved was called (else none is
+ * noted). As persons_changed. */
+void persons_want_moved(struct persons *persons);
+const uint32_t *persons_moved(const struct persons *persons, size_t *count);
+void persons_moved_taken(struct persons *persons);
+/* Is there anything for persons_changed to tell? Only for the thread that changes. */
 bool persons_has_changed(const struct persons *persons);
 
 /* Readers keep `old` as it is, for reading only, and close it; changing goes on with *fork. Not

@@ -174,6 +174,8 @@ static bool join_now(struct persons *persons, uint32_t a, uint32_t b)
 	}
 	if ((persons->flags[last] & PERSON_KNOWN) && persons_is_known(persons, leader))
 		persons->known--;
+	if (persons->wants_moved && person_list_add(&persons->moved, last) < 0)
+		return false;
 	persons->leader[last] = leader;
 	persons->ring[last] = persons->ring[leader];
 	persons->ring[leader] = last;

@@ -112,6 +112,8 @@ struct persons {
 	struct buf blob, work;          /* scratch of person_profile.c */
 	/* what changed */
 	struct person_list dirty, walked, starts, changed, forgotten, to_write, touched;
+	struct person_list moved, led;  /* led: leaders before settling, as walked */
+	bool wants_moved;
 	bool changed_taken, forgotten_taken;
 	/* file: person_file.c */
 	int fd;

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "aggregate/bucket_set.h"
 #include "aggregate/column_format.h"
 #include "aggregate/store_own.h"
 #include "lib/dir.h"
@@ -579,13 +580,16 @@ int store_add(struct store *store, const struct store_row *row, struct err *err)
 	if (rc < 0)
 		return err_set(err, rc, "the newest events: %s", strerror(-rc));
 	store->added.events++;
+	if (store->conf.dirt)
+		bucket_set_add(store->conf.dirt, bucket_of(row->time_us));
 	return 1;
 }
 
 /* Forgetting */
 
 /* A list of its own: snapshots have copies. */
-static int forget_in(struct held *held, const struct column_gone *more, size_t count)
+static int forget_in(struct held *held, const struct column_gone *more, size_t count,
+		     struct bucket_set *dirt)
 {
 	struct column_file *file = held->file;
 	struct column_gone *gone = malloc((file->gone_count + count) * sizeof(*gone));
@@ -599,6 +603,9 @@ static int forget_in(struct held *held, const struct column_gone *more, size_t c
 		if (!column_run(file, more[i].actor, &hint, &row, &rows) ||
 		    file->time[row] > more[i].until_us)
 			continue;
+		for (uint32_t r = row; dirt && r < row + rows &&
+				       file->time[r] <= more[i].until_us; r++)
+			bucket_set_add(dirt, bucket_of(file->time[r]));
 		gone[n++] = more[i];
 		old += old < file->gone_count && file->gone[old].actor == more[i].actor;
 	}
@@ -638,7 +645,7 @@ int store_forget(struct store *store, const struct column_gone *gone, size_t cou
 	pthread_mutex_lock(&store->lock);
 	rc = push_head(store, err);
 	for (size_t i = 0; i < store->count && rc == 0; i++)
-		rc = forget_in(store->list[i], sorted, n);
+		rc = forget_in(store->list[i], sorted, n, store->conf.dirt);
 	store->is_gone_new = true;
 	pthread_cond_broadcast(&store->work);
 	pthread_mutex_unlock(&store->lock);

@@ -42,6 +42,7 @@
 struct store;
 struct view;
 struct held;
+struct bucket_set;
 
 struct store_conf {
 	const char *dir;                /* --state; locked by the caller */
@@ -52,6 +53,8 @@ struct store_conf {
 	const char *logic;              /* what the files depend on: a change is refused, see
 	                                   manifest.h; NULL = STORE_LOGIC */
 	int partitions;                 /* of the input, 0: not known yet */
+	struct bucket_set *dirt;        /* gets the buckets of rows that come and go; may be
+	                                   NULL */
 };
 
 /* Opens or begins the state. next[p] gets the offsets to read from (0: the first kept).

@@ -11,7 +11,7 @@ cat "$T"/files/*.jsonl > "$T/lines"
 up() {
   rm -f "$T/port"
   start aggregate "$BIN/aggregate" --bus "$bus" --state "$T/state" --http 127.0.0.1:0 \
-    --port-file "$T/port" --emit-every 100ms
+    --port-file "$T/port" --emit-every 100ms --count-by '$source'
   wait_for 20 test -s "$T/port"
   ok $? "aggregate listens"
 }
@@ -82,12 +82,16 @@ is "$(cat "$T/code")" 413 "a body that is too long"
 is $? 75 "a second one on the same directory"; like "$(cat "$T/second.log")" "another aggregate has it" "is told why"
 
 # What it emits
-all_emitted() { [ "$(counted | jq -s 'group_by([.event, .bucket]) | map(max_by(.as_of | split(",") | map(split(":")[1] | tonumber) | add)) | map(.total) | add')" = "$1" ]; }
+all_emitted() { [ "$(counted | jq -s 'map(select(.breakdown == null)) | group_by([.event, .bucket]) | map(max_by(.as_of | split(",") | map(split(":")[1] | tonumber) | add)) | map(.total) | add')" = "$1" ]; }
 wait_for 20 all_emitted 3000
 ok $? "the newest counts add up to all events"
-is "$(counted | jq -sc 'group_by([.event, .bucket]) | map(.[-1] | [.event, .bucket[0:13], .total, .unique]) | sort' | md5sum)" \
-  "$(jq -sc "group_by([.event, .timestamp[0:13]]) | map([.[0].event, .[0].timestamp[0:13], length, (map($user) | unique | length)]) | sort" "$T/lines" | md5sum)" \
-  "each is jq's, totals and users"
+quarter='(.timestamp[0:14] + ({"0":"00","1":"15","2":"30","3":"45"}[(.timestamp[14:16] | tonumber / 15 | floor | tostring)]))'
+is "$(counted | jq -sc 'map(select(.breakdown == null)) | group_by([.event, .bucket]) | map(.[-1] | [.event, .bucket[0:16], .unit, .total, .unique]) | sort' | md5sum)" \
+  "$(jq -sc "group_by([.event, $quarter]) | map([.[0].event, (.[0] | $quarter), \"15min\", length, (map($user) | unique | length)]) | sort" "$T/lines" | md5sum)" \
+  "each is jq's, totals and users by quarters of an hour"
+is "$(counted | jq -sc 'map(select(.breakdown == "$source")) | group_by([.event, .bucket, .segment]) | map(.[-1] | [.event, .bucket[0:16], .segment, .total, .unique]) | sort' | md5sum)" \
+  "$(jq -sc "group_by([.event, $quarter, .source]) | map([.[0].event, (.[0] | $quarter), .[0].source, length, (map($user) | unique | length)]) | sort" "$T/lines" | md5sum)" \
+  "... and by source"
 is "$(counted | tail -1 | jq -r .as_of)" "0:1545,1:1545" "as of the offsets read"
 stop aggregate; is $? 0 "SIGTERM ends with 0"
 before=$(counted | wc -l)
@@ -97,9 +101,9 @@ is "$(ask trend "{$range,\"measures\":[{\"event\":\"*\"}]}" | jq '.series[0].ove
 stop aggregate
 is "$(counted | wc -l)" "$before" "and emits nothing that was said"
 "$TESTBIN/tool_enriched" "$bus/enriched" 1 50000 1 3 > /dev/null
-"$BIN/aggregate" --bus "$bus" --state "$T/state" --http 127.0.0.1:0 --until-end 2> "$T/end.log"
+"$BIN/aggregate" --bus "$bus" --state "$T/state" --http 127.0.0.1:0 --until-end --count-by '$source' 2> "$T/end.log"
 is $? 0 "--until-end"
-is "$(counted | wc -l)" $((before + 1)) "one event more: one record more"
+is "$(counted | wc -l)" $((before + 2)) "one event more: one record more of each count"
 like "$(counted | tail -1 | jq -r .as_of)" "^0:1546,1:1545$" "as of now"
 up
 wait_for 20 caught_up 3091
@@ -108,7 +112,7 @@ up
 wait_for 20 caught_up 3091
 ok $? "after kill -9 it starts again"
 stop aggregate
-is "$(counted | wc -l)" $((before + 1)) "and says nothing twice"
+is "$(counted | wc -l)" $((before + 2)) "and says nothing twice"
 
 # Wrong use
 wrong() { "$BIN/aggregate" "${@:3}" > "$T/out" 2>&1 < /dev/null; is $? "$1" "${*:3}"; like "$(cat "$T/out")" "$2" "says $2"; }
