@@ -4,19 +4,10 @@
 // SPDX-License-Identifier: Apache-2.0
 const fs = require('fs');
 const path = require('path');
-const { chromium } = require(path.join(process.cwd(), 'build/sdk/node_modules/playwright-core'));
+const { open } = require('./pages/browser.js');
 
 const [url, collect, stub, dir] = process.argv.slice(2);
-const executablePath = process.env.CHROMIUM || '/usr/bin/chromium';
 const home = path.join(dir, 'home');
-let count = 0;
-let failed = 0;
-
-function ok(passed, words) {
-  count += 1;
-  failed += passed ? 0 : 1;
-  console.log(`${passed ? 'ok' : 'not ok'} ${count} - ${words}`);
-}
 
 const get = async (what) => (await fetch(url + what)).json();
 const read = (file) => { try { return fs.readFileSync(path.join(home, file), 'utf8'); } catch { return ''; } };
@@ -35,89 +26,92 @@ async function until(what, condition, ms = 15000) {
 const track = (key, body) => fetch(`${collect}/v1/track`, { method: 'POST', body: JSON.stringify(body),
   headers: { Authorization: `Basic ${Buffer.from(`${key}:`).toString('base64')}` } });
 
-async function sources(page, goto) {
+async function sources(t, page, goto) {
   await goto('/sources');
   await page.getByRole('button', { name: 'Add a source' }).first().click();
   await page.getByLabel('Name').fill('Bad Name');
   await page.getByRole('button', { name: 'Create its write key' }).click();
   await page.getByText("1 to 64 of a-z 0-9 _ -").waitFor();
-  ok(!read('millrace.yaml').includes('Bad Name'), 'a wrong name of a source is told beside its field');
+  t.ok(!read('millrace.yaml').includes('Bad Name'), 'a wrong name of a source is told beside its field');
   await page.getByLabel('Name').fill('shop');
   await page.getByRole('button', { name: 'Create its write key' }).click();
   const card = page.getByRole('region', { name: 'shop' });
   await card.waitFor();
   await card.getByRole('button', { name: 'Show the write key of shop' }).click();
   const key = (await get('/api/sources')).sources[1].keys[0];
-  ok((await card.locator('code').innerText()) === key && read('millrace.yaml').includes(key), 'a new source shows the key that the file has');
+  t.ok((await card.locator('code').innerText()) === key && read('millrace.yaml').includes(key), 'a new source shows the key that the file has');
   await card.locator('summary').click();
   await card.getByRole('button', { name: 'Node.js' }).click();
   await card.getByLabel('Snippet: Node.js').waitFor();
   const snippet = await card.locator('pre').innerText();
-  ok(snippet.includes(key) && snippet.includes(collect), 'its snippet has the key and the address');
+  t.ok(snippet.includes(key) && snippet.includes(collect), 'its snippet has the key and the address');
   await card.getByText('Waiting for the first event of shop').waitFor();
   await until('collect knows the key', async () => (await track(key, { userId: 'ann', event: 'First Step' })).status === 200);
   await card.getByText('Events arrive.').waitFor();
-  ok((await card.getByRole('list', { name: 'Latest events' }).innerText()).includes('First Step'), 'and says when the first event arrives');
+  t.ok((await card.getByRole('list', { name: 'Latest events' }).innerText()).includes('First Step'), 'and says when the first event arrives');
   await card.getByRole('switch').click();
   await until('the file says off', () => /enabled: false/.test(read('millrace.yaml')));
-  ok(await card.getByRole('switch').getAttribute('aria-checked') === 'false' || await until('the switch', async () =>
+  t.ok(await card.getByRole('switch').getAttribute('aria-checked') === 'false' || await until('the switch', async () =>
     await card.getByRole('switch').getAttribute('aria-checked') === 'false'), 'a source is switched off');
   return key;
 }
 
-async function destinations(page, goto) {
+async function destinations(t, page, goto) {
   await goto('/destinations');
   await page.getByText('Nowhere yet').waitFor();
-  ok(true, 'no destinations: said, with a way on');
+  t.ok(true, 'no destinations: said, with a way on');
   await page.getByRole('button', { name: 'Add a destination' }).first().click();
+  await t.axe(page, 'kinds of destinations');
   await page.getByRole('button', { name: /^webhook/ }).click();
   await page.getByLabel('Name *').fill('hook');
   await page.getByLabel('Url *').fill('ftp://nowhere');
   await page.getByRole('button', { name: 'Save and switch on' }).click();
   await page.getByText('a URL begins with https').waitFor();
-  ok(!read('destinations/hook.yaml'), 'what the table of fields refuses is told beside its field, and not saved');
+  t.ok(!read('destinations/hook.yaml'), 'what the table of fields refuses is told beside its field, and not saved');
   await page.getByLabel('Url *').fill(`${stub}/h`);
   await page.getByLabel('Secret', { exact: true }).fill('topsecret');
   await page.getByText('Which events, how fast').click();
+  await t.axe(page, 'a destination\'s form');
   await page.getByLabel('Start').fill('first');
   await page.getByLabel('Batch size').fill('1');
   await page.getByRole('button', { name: 'Save and switch on' }).click();
   const card = page.getByRole('region', { name: 'hook' });
   await card.waitFor();
-  ok(/secret: "?file:/.test(read('destinations/hook.yaml')) && read('destinations/.secrets/hook.secret') === 'topsecret', 'the secret is in a file of its own');
+  t.ok(/secret: "?file:/.test(read('destinations/hook.yaml')) && read('destinations/.secrets/hook.secret') === 'topsecret', 'the secret is in a file of its own');
   await until('the first events', async () => requests().some((r) => r.body?.includes('First Step')));
-  ok(true, 'it delivers at once');
+  t.ok(true, 'it delivers at once');
   await card.getByText('delivering').waitFor();
   await card.getByRole('button', { name: 'Test' }).click();
   await card.getByText('hook: part 1 of 1: ok').waitFor();
-  ok(requests().some((r) => r.body?.includes('Millrace Test')), 'a test event arrives');
+  t.ok(requests().some((r) => r.body?.includes('Millrace Test')), 'a test event arrives');
   await card.getByRole('button', { name: 'Edit' }).click();
-  ok(await page.getByLabel('Secret', { exact: true }).inputValue() === '' && !(await page.content()).includes('topsecret'), 'the secret is never shown again');
+  t.ok(await page.getByLabel('Secret', { exact: true }).inputValue() === '' && !(await page.content()).includes('topsecret'), 'the secret is never shown again');
   await page.getByLabel('Method').selectOption('PUT');
   await page.getByRole('button', { name: 'Save', exact: true }).click();
   await until('the edit', () => read('destinations/hook.yaml').includes('method: PUT'));
-  ok(/secret: "?file:/.test(read('destinations/hook.yaml')), 'an edit keeps it');
+  t.ok(/secret: "?file:/.test(read('destinations/hook.yaml')), 'an edit keeps it');
   await track('k1', { messageId: 'dead-1', userId: 'ann', event: 'POISON' });
   await track('k1', { messageId: 'fine-1', userId: '<b>ann</b>', event: '<img src=x onerror=alert(1)>' });
   await card.getByText('1 event').waitFor({ timeout: 40000 });
   const ledger = (await get('/api/audit?last=1d')).stages.find((s) => s.stage === 'sink:hook');
   await until('the count on screen', async () => (await card.locator('dd b').innerText()) === String((await get('/api/audit?last=1d')).stages.find((s) => s.stage === 'sink:hook').out), 20000);
-  ok(ledger.bad === 1, 'counts on the card are the ledger\'s');
+  t.ok(ledger.bad === 1, 'counts on the card are the ledger\'s');
   await card.getByRole('button', { name: 'Dead letters' }).click();
   const dialog = page.getByRole('dialog');
   await dialog.getByRole('row', { name: /POISON/ }).waitFor();
-  ok((await dialog.innerText()).includes('1 event was not taken; 1 not sent again yet.'), 'a dead letter, with its reason');
+  t.ok((await dialog.innerText()).includes('1 event was not taken; 1 not sent again yet.'), 'a dead letter, with its reason');
   fs.writeFileSync(path.join(dir, 'mode'), '200');
   await dialog.getByRole('button', { name: 'Send again (1)' }).click();
   await dialog.getByText('sent again', { exact: true }).waitFor({ timeout: 30000 });
-  ok(requests().filter((r) => r.body?.includes('POISON')).length === 2, 'send again: it arrives');
+  t.ok(requests().filter((r) => r.body?.includes('POISON')).length === 2, 'send again: it arrives');
+  await t.axe(page, 'dead letters');
   await page.keyboard.press('Escape');
   await card.getByRole('switch').click();
   await card.getByText('off', { exact: true }).waitFor();
-  ok(/^enabled: no/m.test(read('destinations/hook.yaml')), 'the switch is a line of the file');
+  t.ok(/^enabled: no/m.test(read('destinations/hook.yaml')), 'the switch is a line of the file');
   await card.getByRole('switch').click();
   await until('on again', () => /^enabled: yes/m.test(read('destinations/hook.yaml')));
-  ok(true, 'and on again');
+  t.ok(true, 'and on again');
   await page.getByRole('button', { name: 'Add a destination' }).click();
   await page.getByRole('button', { name: /^file/ }).click();
   await page.getByLabel('Name *').fill('gone');
@@ -126,66 +120,65 @@ async function destinations(page, goto) {
   await page.getByRole('button', { name: 'Remove gone' }).click();
   await page.getByRole('dialog').getByRole('button', { name: 'Remove' }).click();
   await until('its end', () => !fs.existsSync(path.join(home, 'destinations/gone.yaml')));
-  ok(true, 'a destination is removed, after a question');
+  t.ok(true, 'a destination is removed, after a question');
 }
 
-async function health(page, goto) {
+async function health(t, page, goto) {
   await goto('/health');
   await page.getByText('Nothing vanished').waitFor();
   const rows = await page.getByRole('table').locator('tbody tr').evaluateAll((all) => all.map((tr) => [...tr.cells].slice(1, 6).map((c) => Number(c.innerText.replace(/\D/g, '')))));
   const stages = (await get('/api/audit?last=1h')).stages;
-  ok(JSON.stringify(rows) === JSON.stringify(stages.map((s) => [s.in, s.out, s.bad, s.duplicate, s.filtered])), `the ledger of ${rows.length} stages is the API's`);
+  t.ok(JSON.stringify(rows) === JSON.stringify(stages.map((s) => [s.in, s.out, s.bad, s.duplicate, s.filtered])), `the ledger of ${rows.length} stages is the API's`);
   await page.getByLabel('Message id').fill('dead-1');
   await page.getByRole('button', { name: 'Find' }).click();
   await page.getByText('did not take it').first().waitFor();
   const way = await page.getByRole('list', { name: 'Its way' }).innerText();
-  ok(/collect took it in/.test(way) && /aggregate counted/.test(way) && /hook dead letter/.test(way), 'one message id through all stages');
+  t.ok(/collect took it in/.test(way) && /aggregate counted/.test(way) && /hook dead letter/.test(way), 'one message id through all stages');
   await page.getByLabel('Message id').fill('fine-1');
   await page.getByRole('button', { name: 'Find' }).click();
   await page.getByText('hook done').waitFor();
-  ok(await page.locator('img').count() === 0 && (await page.getByRole('list', { name: 'Its way' }).innerText()).includes('<img src=x'), 'markup in it is text');
-  ok(decodeURIComponent(page.url()).includes('fine-1'), 'the search is in the address');
+  t.ok(await page.locator('img').count() === 0 && (await page.getByRole('list', { name: 'Its way' }).innerText()).includes('<img src=x'), 'markup in it is text');
+  t.ok(decodeURIComponent(page.url()).includes('fine-1'), 'the search is in the address');
   await page.getByLabel('Message id').fill('nobody');
   await page.getByRole('button', { name: 'Find' }).click();
   await page.getByText('No stage knows').waitFor();
-  ok(await page.getByRole('link', { name: 'IP geolocation by DB-IP' }).getAttribute('href') === 'https://db-ip.com', 'where places are DB-IP\'s, a link says so');
+  t.ok(await page.getByRole('link', { name: 'IP geolocation by DB-IP' }).getAttribute('href') === 'https://db-ip.com', 'where places are DB-IP\'s, a link says so');
 }
 
-async function shots(page, goto) {
-  const to = process.env.SHOTS;
-  for (const [mode, width, colorScheme] of [['light', 1200, 'light'], ['dark', 1200, 'dark'], ['phone', 390, 'light']]) {
-    await page.setViewportSize({ width, height: 900 });
-    await page.emulateMedia({ colorScheme });
-    for (const name of ['sources', 'destinations', 'health', 'messages']) {
-      await goto(`/${name}`);
-      await page.getByRole('heading', { level: 1 }).waitFor();
-      await page.waitForFunction(() => !document.querySelector('.wait'));
-      if (mode === 'phone') ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${name} fits a phone`);
-      if (to) await page.screenshot({ path: path.join(to, `${name}-${mode}.png`), fullPage: true });
+async function shapes(t, page) {
+  for (const name of ['sources', 'destinations', 'health', 'messages']) {
+    await t.goto(page, `/${name}`);
+    await page.getByRole('heading', { level: 1 }).waitFor();
+    await page.waitForFunction(() => !document.querySelector('.wait'));
+    if (name === 'sources') await page.locator('summary').first().click();
+    for (const colorScheme of ['light', 'dark']) {
+      await page.emulateMedia({ colorScheme });
+      await t.axe(page, `${name}, ${colorScheme}`);
+      await t.shot(page, `${name}-${colorScheme}`, { fullPage: true });
     }
+    await page.setViewportSize({ width: 390, height: 844 });
+    t.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${name} fits a phone`);
+    await t.axe(page, `${name}, a phone`);
+    await t.shot(page, `${name}-phone`, { fullPage: true });
+    await page.setViewportSize({ width: 1280, height: 900 });
+    await page.emulateMedia({ colorScheme: 'light' });
   }
+  await t.goto(page, '/live');
+  await page.getByRole('link', { name: 'IP geolocation by DB-IP' }).waitFor();
+  t.ok(true, 'the live view, too, says whose places they are');
 }
 
 async function main() {
-  const browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });
-  const page = await browser.newPage({ viewport: { width: 1200, height: 900 } });
-  page.setDefaultTimeout(15000);
-  const errors = [];
-  const foreign = [];
-  page.on('pageerror', (error) => errors.push(error.message));
-  page.on('console', (message) => { if (message.type() === 'error' && !/status of 400/.test(message.text())) errors.push(message.text()); });
-  page.on('dialog', (dialog) => { errors.push(`dialog: ${dialog.message()}`); dialog.dismiss(); });
-  page.on('request', (request) => { if (!request.url().startsWith(url) && !request.url().startsWith('data:')) foreign.push(request.url()); });
-  const goto = (hash) => page.goto(`${url}/#${hash}`);
-  await sources(page, goto);
-  await destinations(page, goto);
-  await health(page, goto);
-  await shots(page, goto);
-  ok(foreign.length === 0, `no request left the host: ${foreign}`);
-  ok(errors.length === 0, `no error in the pages: ${errors}`);
-  await browser.close();
-  console.log(`1..${count}`);
-  process.exit(failed ? 1 : 0);
+  const t = await open({ url });
+  const page = await t.page();
+  const goto = (place) => t.goto(page, place);
+  await sources(t, page, goto);
+  await destinations(t, page, goto);
+  await health(t, page, goto);
+  await shapes(t, page);
+  t.is(t.foreign, [], 'no request left the host');
+  t.is(t.errors, [], 'no error in the pages');
+  process.exit(await t.close());
 }
 
-main().catch((error) => { console.log(`not ok ${count + 1} - ${error.message.split('\n')[0]}\n# ${error.stack.split('\n').slice(1, 4).join('\n# ')}`); process.exit(1); });
+main().catch((error) => { console.log(`not ok - ${error.message.split('\n')[0]}\n# ${error.stack.split('\n').slice(1, 4).join('\n# ')}`); process.exit(1); });

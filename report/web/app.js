@@ -46,7 +46,8 @@ function Page({ entry, address, me }) {
   const Shown = loaded[path];
   if (state.error && !Shown) return html`<p class="note bad" role="alert">The page ${name} did not load: ${state.error}</p>`;
   if (!Shown) return html`<p class="wait" role="status">Loading…</p>`;
-  return html`<${Shown} key=${path} me=${me} state=${address.state} set=${(next) => writeAddress(path, next)} />`;
+  return html`<${Shown} key=${path} me=${me} state=${address.state} set=${(next) => writeAddress(path, next)} />
+    ${me.dbip && /live|people|health/.test(path) && html`<p class="soft small"><a href="https://db-ip.com">IP geolocation by DB-IP</a></p>`}`;
 }
 
 function Side({ address, me, leave }) {

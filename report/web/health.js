@@ -11,11 +11,11 @@ const Verdict = ({ s }) => (s.holds ? s.pending && s.oldest && Date.now() - Date
 
 function Ledger({ a }) {
   const column = (name, key) => ({ name, number: true, cell: (s) => number(s[key]) });
-  return html`<div class="card scroll pinned"><${Table} label="Ledger of each stage" rows=${a.stages} keyOf=${(s) => s.stage} columns=${[
+  return html`<div class="card scroll pinned" tabindex="0" role="region" aria-label="Ledger"><${Table} label="Ledger of each stage" rows=${a.stages} keyOf=${(s) => s.stage} columns=${[
     { name: 'Stage', cell: (s) => html`${s.stage.replace('sink:', 'to ')}<br /><span class="soft small">${WHAT[s.stage] || s.words || 'delivers'}</span>` },
     column('In', 'in'), column('Out', 'out'), column('Bad', 'bad'), column('Duplicate', 'duplicate'), column('Filtered', 'filtered'), column('Waiting', 'pending'),
     { name: 'Oldest waiting', cell: (s) => (s.oldest ? ago(s.oldest) : '–') },
-    { name: '', cell: (s) => html`<${Verdict} s=${s} />` }]} /></div>
+    { name: 'Verdict', cell: (s) => html`<${Verdict} s=${s} />` }]} /></div>
     ${a.stages.filter((s) => s.words && (!s.holds || WHAT[s.stage])).map((s) => html`<p class="soft small"><b>${s.stage}</b>: ${s.words}</p>`)}`;
 }
 
@@ -34,7 +34,7 @@ function Trace({ id }) {
     </ol>` : html`<p class="empty">No stage knows a message with this id.</p>`)}<//>`;
 }
 
-export default function Health({ me, state, set }) {
+export default function Health({ state, set }) {
   const { last = '1h', id = '' } = state;
   const [text, setText] = useState(id);
   const audit = useGet(`/api/audit?last=${last}`, last === '1h' ? 5000 : 30000);
@@ -43,13 +43,12 @@ export default function Health({ me, state, set }) {
     <${State} state=${audit}>${(a) => {
       const oldest = a.stages.map((s) => s.oldest).filter(Boolean).sort()[0];
       const waiting = Math.max(...a.stages.map((s) => s.pending));
-      return html`<div class="grid"><div class="card"><h3>Ledger</h3><p class=${`big ${a.holds ? 'good' : 'bad'}`}>${a.holds ? 'Nothing vanished' : 'Does not add up'}</p>
+      return html`<div class="grid"><div class="card"><h2 class="small soft">Ledger</h2><p class=${`big ${a.holds ? 'good' : 'bad'}`}>${a.holds ? 'Nothing vanished' : 'Does not add up'}</p>
           <p class="soft small">At each stage: in = out + bad + duplicate + filtered + waiting.</p></div>
-        <div class="card"><h3>Waiting</h3><p class="big">${number(waiting)}</p><p class="soft small">${oldest ? `events at the stage that is furthest behind; the oldest came ${
+        <div class="card"><h2 class="small soft">Waiting</h2><p class="big">${number(waiting)}</p><p class="soft small">${oldest ? `events at the stage that is furthest behind; the oldest came ${
           duration(Date.now() - Date.parse(oldest))} ago` : 'Everything that came in has gone through.'}</p></div></div><${Ledger} a=${a} />`;
     }}<//>
     <section class="card"><h2>Where is one event?</h2><form class="row" style=${{ alignItems: 'end' }} onSubmit=${search}>
       <${Text} label="Message id" value=${text} set=${setText} /><button class="main">Find</button></form>
-      ${id && html`<${Trace} key=${id} id=${id} />`}</section>
-    ${me.dbip && html`<p class="soft small"><a href="https://db-ip.com">IP geolocation by DB-IP</a></p>`}`;
+      ${id && html`<${Trace} key=${id} id=${id} />`}</section>`;
 }
