@@ -1,6 +1,6 @@
 // report_pages.js - the dashboard in headless Chromium, as a person would: report_pages.js DIR PAGE..
 // DIR has the demo shop with its truth.json, report.port, collect.port and the write key in millrace.yaml;
-// tests/pages/PAGE.js are run in order. On stdin and stdout of its parent: "restart" asks for another report.
+// tests/pages/PAGE.js are run in order.
 // SPDX-License-Identifier: Apache-2.0
 const fs = require('fs');
 const path = require('path');
@@ -17,7 +17,7 @@ function server(port) {
   return {
     start: async (locked) => {
       fs.rmSync(port, { force: true });
-      child = spawn(path.join(process.env.BIN, 'report'), ['--listen', listen, '--port-file', port, '--dir', dir, '--in', `log:${dir}/data/enriched`, '--aggregate', read('data/aggregate.port'),
+      child = spawn(path.join(process.env.BIN, 'report'), ['--listen', listen, '--port-file', port, '--dir', dir, '--in', `log:${dir}/data/enriched`, '--aggregate-port-file', path.join(dir, 'data/aggregate.port'),
         '--collect', `http://${read('data/collect.port')}`, ...(locked ? ['--password-file', path.join(dir, 'passwords')] : [])], { stdio: ['ignore', 'inherit', fs.openSync(path.join(dir, 'report.log'), 'a')] });
       for (let i = 0; i < 400 && !fs.existsSync(port); i += 1) await new Promise((r) => { setTimeout(r, 25); });
       listen = fs.readFileSync(port, 'utf8').trim();

@@ -1,6 +1,7 @@
 #!/bin/bash
 # report_pages.t - the dashboard's pages in a real browser, on the demo shop's data: numbers on screen next to the
-# API's and the generator's truth. PAGES= chooses some; SHOTS= is where the pictures go (build/shots).
+# API's and the generator's truth. PAGES= chooses some; SHOTS= is where the pictures go (build/shots);
+# DOCS=1 makes those of README.md anew.
 # SPDX-License-Identifier: Apache-2.0
 . tests/tap.sh
 .ci/install sdks || { echo "Bail out! playwright cannot be installed"; exit 69; }
@@ -22,6 +23,7 @@ export BIN
 # shellcheck disable=SC2086
 timeout 400 node tests/report_pages.js "$dir" ${PAGES:-segmentation saved funnels retention people live shape access}
 status=$?
+grep 'event=exit.*name=.*signal=' "$T/up.log" && { echo "# a program ended by itself"; status=1; }
 stop up
 [ $status = 0 ] && rm -rf "$T"
 exit $status

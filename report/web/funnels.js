@@ -5,7 +5,7 @@ import { Filters, Freshness, PickEvent, PickProp, Range, bucketWords, eventWords
 import { Bars, COLOURS } from './spark.js';
 import { Lines } from './chart.js';
 import { funnelOf } from './asked.js';
-import { Saved } from './saved.js';
+import { Saved, useReports } from './saved.js';
 import { Who } from './who.js';
 
 const ORDERS = { ordered: 'in this order', any: 'in any order', strict: 'in this order, nothing between' };
@@ -14,6 +14,7 @@ const ATTRIBUTIONS = { first: 'the first value', last: 'the last value', first_s
 const UNITS = ['minute', 'hour', 'day', 'week', 'month'];
 
 function Builder({ state, put }) {
+  const cohorts = useReports().reports.filter((f) => f.value?.kind === 'people');
   const { steps = [], window = { n: 7, unit: 'day' }, order = 'ordered', count = 'best', breakdown } = state;
   const change = (i, s) => put({ steps: steps.map((x, k) => (k === i ? s : x)) });
   const move = (i, by) => { const next = [...steps]; next.splice(i + by, 0, next.splice(i, 1)[0]); put({ steps: next }); };
@@ -34,7 +35,7 @@ function Builder({ state, put }) {
         onClick=${() => put({ breakdown: undefined })}>✕</button></span>
       <${Select} bare label="Which value" value=${breakdown.attribution || 'first'} options=${Object.entries(ATTRIBUTIONS)} set=${(attribution) => put({ breakdown: { ...breakdown, attribution } })} />` :
       html`<${PickProp} clear label="Break down by" event=${steps[0]?.event} set=${(p) => p.prop && put({ breakdown: p })} />`}</div>
-    <${Filters} value=${state.where} event=${steps[0]?.event} add="Filter of all steps" set=${(tree) => put({ where: tree })} /></div>`;
+    <${Filters} value=${state.where} event=${steps[0]?.event} add="Filter of all steps" cohorts=${cohorts} set=${(tree) => put({ where: tree })} /></div>`;
 }
 
 function Steps({ answer: a, show, what }) {

@@ -6,7 +6,7 @@ import { Filters, Freshness, PickEvent, PickProp, Range, addDays, bucketWords, d
 import { Bars, COLOURS } from './spark.js';
 import { Lines } from './chart.js';
 import { needsProp, trendOf } from './asked.js';
-import { Saved } from './saved.js';
+import { Saved, useReports } from './saved.js';
 import { Who } from './who.js';
 
 const MEASURES = { total: 'Total events', unique: 'Unique people', per_user: 'Events per person', dau: 'Active people, that day', wau: 'Active people, 7 days',
@@ -29,26 +29,27 @@ export function lineNames(answer, question) {
   });
 }
 
+// A line's segment as filters.
+const segmentOf = (question, line) => (line.segment || []).map((value, i) => {
+  const { prop, of } = question.breakdown[i];
+  const base = { prop, ...(of ? { of } : {}) };
+  const range = /^\[(-?[\d.e+]+), (-?[\d.e+]+)\)$/i.exec(value);
+  if (value === '(not set)') return { ...base, op: 'is_not_set' };
+  if (range) return { and: [{ ...base, op: '>=', values: [Number(range[1])] }, { ...base, op: '<', values: [Number(range[2])] }] };
+  return { ...base, op: 'is', type: 'string', values: [value === '(empty string)' ? '' : value] };
+});
+
 // The persons behind a point: who did its event in its bucket, with its filters and its segment.
-export function behind(question, line, bucket) {
+function behind(question, line, bucket) {
   const m = question.measures?.[line.measure] || { event: line.event, measure: 'total' };
-  const segment = (line.segment || []).map((value, i) => {
-    const { prop, of } = question.breakdown[i];
-    const base = { prop, ...(of ? { of } : {}) };
-    const range = /^\[(-?[\d.e+]+), (-?[\d.e+]+)\)$/i.exec(value);
-    if (value === '(not set)') return { ...base, op: 'is_not_set' };
-    if (range) return { and: [{ ...base, op: '>=', values: [Number(range[1])] }, { ...base, op: '<', values: [Number(range[2])] }] };
-    return { ...base, op: 'is', type: 'string', values: [value === '(empty string)' ? '' : value] };
-  });
   const within = withinOf(bucket, question.unit);
   if (m.measure === 'dau') within.from = within.to;
   if (m.measure === 'wau') within.from = addDays(within.to, -6);
   if (m.measure === 'mau') within.from = addDays(within.to, -29);
-  const filters = [question.where, m.where, ...segment].filter(Boolean);
+  const filters = [question.where, m.where, ...segmentOf(question, line)].filter(Boolean);
   return { and: [{ did: m.event, within, ...(filters.length ? { where: { and: filters } } : {}) }] };
 }
-const canShow = (line, question) => !line.formula && !line.segment?.includes('$other') && !question.rolling && !question.cumulative &&
-  (line.segment || []).every((s) => s !== '(empty string)' || true);
+const canShow = (line, question) => !line.formula && !line.segment?.includes('$other') && !question.rolling && !question.cumulative;
 
 function Measure({ m, at, set, remove }) {
   return html`<div class="step"><span class="letter">${letter(at)}</span>
@@ -61,6 +62,7 @@ function Measure({ m, at, set, remove }) {
 }
 
 function Builder({ state, put }) {
+  const cohorts = useReports().reports.filter((f) => f.value?.kind === 'people');
   const { measures = [], breakdown = [], formula } = state;
   const change = (i, m) => put({ measures: measures.map((x, k) => (k === i ? m : x)) });
   return html`<div class="card stack">
@@ -72,10 +74,10 @@ function Builder({ state, put }) {
     <div class="row"><span class="soft">by</span>${breakdown.map((b, i) => html`<span class="chip">${propWords(b.prop)}<button class="icon" aria-label=${`Remove ${propWords(b.prop)}`}
         onClick=${() => put({ breakdown: breakdown.length > 1 ? breakdown.filter((_, k) => k !== i) : undefined })}>✕</button></span>`)}
       ${breakdown.length < 5 && html`<${PickProp} clear label=${breakdown.length ? 'and by' : 'Break down by'} event=${measures[0]?.event} set=${(p) => p.prop && put({ breakdown: [...breakdown, p] })} />`}</div>
-    <${Filters} value=${state.where} event=${measures[0]?.event} set=${(tree) => put({ where: tree })} /></div>`;
+    <${Filters} value=${state.where} event=${measures[0]?.event} cohorts=${cohorts} set=${(tree) => put({ where: tree })} /></div>`;
 }
 
-function Numbers({ answer, question, lines, hidden, setHidden, show }) {
+function Numbers({ answer, question, lines, hidden, setHidden, show, only }) {
   const [text, setText] = useState('');
   const [by, setBy] = useState(null);
   const value = (l) => (by === 'name' ? l.name : by === null ? 0 : by < 0 ? l.overall : l.values[by]);
@@ -91,7 +93,8 @@ function Numbers({ answer, question, lines, hidden, setHidden, show }) {
       ${answer.buckets.map((b, i) => html`<th scope="col" class="number">${head(i, bucketWords(b, question.unit), lines[0]?.incomplete?.[i])}</th>`)}</tr></thead>
     <tbody>${rows.map((l) => html`<tr key=${l.name}><th scope="row"><label><input type="checkbox" checked=${!hidden.includes(l.name)}
         onChange=${() => setHidden(hidden.includes(l.name) ? hidden.filter((h) => h !== l.name) : [...hidden, l.name])} />
-        <span class="dot" style=${{ background: l.colour }}></span>${l.name}</label></th><td class="number">${number(l.overall)}</td>
+        <span class="dot" style=${{ background: l.colour }}></span>${l.name}</label>
+        ${canShow(l, question) && html`<button class="icon only" aria-label=${`Only ${l.name}`} onClick=${() => only(l)}>only</button>`}</th><td class="number">${number(l.overall)}</td>
       ${compared && html`<td class="number">${number(l.compared_overall)}</td><td class=${`number ${l.overall >= l.compared_overall ? 'good' : 'bad'}`}>${
         l.compared_overall ? `${l.overall >= l.compared_overall ? '+' : ''}${percent(l.overall / l.compared_overall - 1)}` : '–'}</td>`}
       ${l.values.map((v, i) => html`<td class="number">${v && canShow(l, question) ? html`<button class="cell" title="Who?" onClick=${() => show(l, i)}>${number(v)}</button>` : number(v)}</td>`)}</tr>`)}</tbody></table></div>
@@ -108,6 +111,9 @@ export default function Segmentation({ state, set }) {
   const answer = useAsk('trend', question, 15000);
   const compare = state.compare?.previous ? 'previous' : state.compare?.shift?.unit || '';
   const { zone, ...saved } = question;
+  // A click on a name asks for it alone: its event, or its segment as a filter.
+  const only = (line) => put(line.segment?.length ? { where: { and: [...(state.where?.and || (state.where ? [state.where] : [])), ...segmentOf(question, line)] }, breakdown: undefined } :
+    { measures: [question.measures?.[line.measure] || { event: line.event, measure: 'total' }] });
   const zoom = (buckets, a, b) => {
     const to = withinOf(buckets[b], question.unit).to;
     put({ last: undefined, from: isDate(buckets[a]) ? buckets[a] : new Date(buckets[a]).toISOString(), to, unit: undefined });
@@ -134,7 +140,7 @@ export default function Segmentation({ state, set }) {
       return html`${chart === 'line' && html`<div class="card"><${Lines} buckets=${a.buckets} unit=${question.unit} lines=${shown} log=${log} point=${show} zoom=${(x, y) => zoom(a.buckets, x, y)} />
           <p class="soft small">Drag over the chart to zoom in, click a point to see who is behind it.</p></div>`}
         ${chart === 'bar' && html`<div class="card"><${Bars} rows=${shown.map((l) => ({ name: l.name, value: l.overall, colour: l.colour }))} /></div>`}
-        <${Numbers} answer=${a} question=${question} lines=${lines} hidden=${hidden} setHidden=${(h) => look({ hidden: h.length ? h : undefined })} show=${show} />
+        <${Numbers} answer=${a} question=${question} lines=${lines} hidden=${hidden} setHidden=${(h) => look({ hidden: h.length ? h : undefined })} show=${show} only=${only} />
         <${Freshness} answer=${a} />`;
     }}<//>
     ${who && html`<${Who} ...${who} close=${() => setWho(null)} />`}`;

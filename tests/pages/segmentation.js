@@ -96,6 +96,13 @@ module.exports = async (t, { truth }) => {
   await page.waitForFunction(() => document.querySelectorAll('main thead th').length < 14);
   t.ok(true, 'by week');
 
+  await t.goto(page, '/segmentation', { measures: [{ event: 'Order Completed', measure: 'total' }], breakdown: [{ prop: '$browser' }] });
+  await page.locator('main tbody tr').first().hover();
+  await page.getByRole('button', { name: 'Only Chrome', exact: true }).click();
+  await page.waitForFunction(() => document.querySelectorAll('main tbody tr').length === 1);
+  t.is((await t.rows(page)).map((r) => t.number(r[1])), by.series.length ? [(await t.ask('trend', { ...question, measures: [{ event: 'Order Completed', measure: 'total' }] })).series.find((l) => l.segment[0] === 'Chrome').overall] : [],
+    'a click on a name: only that');
+
   // By keyboard alone: the menu opens, moves, takes.
   await t.goto(page, '/segmentation');
   await page.locator('main svg circle').first().waitFor();

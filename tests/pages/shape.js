@@ -23,6 +23,13 @@ async function shapes(t, page, person) {
       await page.emulateMedia({ colorScheme: scheme });
       await t.axe(page, `${name}, ${scheme}`);
       await t.shot(page, `${name}-${scheme}`);
+      if (process.env.DOCS && ['segmentation-light', 'funnels-dark'].includes(`${name}-${scheme}`)) {
+        await page.setViewportSize({ width: 1120, height: 800 });
+        await page.evaluate(() => new Promise((resolve) => { setTimeout(resolve, 300); }));
+        await page.evaluate((y) => scrollTo(0, y), name === 'funnels' ? 420 : 0);
+        await t.shot(page, `../../docs/${name}`);
+        await page.setViewportSize({ width: 1280, height: 900 });
+      }
     }
     await page.setViewportSize({ width: 390, height: 844 });
     await page.emulateMedia({ colorScheme: 'light' });
@@ -63,6 +70,11 @@ async function hostile(t, page, { send }) {
 
 module.exports = async (t, world) => {
   const page = await t.page();
+  // The other pages have a test of their own (report_ops_pages.t): here they are loaded for the sum of all.
+  for (const place of ['messages', 'destinations', 'sources', 'health']) {
+    await t.goto(page, `/${place}`);
+    await page.getByRole('heading', { level: 1 }).waitFor();
+  }
   const { people } = await t.ask('people', { query: { and: [{ did: 'Order Completed', count: { op: '>=', n: 1 } }, { prop: 'email', op: 'is_set' }] }, limit: 1, sort: '-$last_seen' });
   await shapes(t, page, people[0].id);
   await hostile(t, page, world);
