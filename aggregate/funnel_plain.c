@@ -114,7 +114,7 @@ add_step(struct worker *worker, const struct funnel_ask *ask, int64_t t, int k)
 	struct chains *chains = &worker->chains;
 	int64_t start;
 
-	chains->starts[1] = (t >= ask->range.from_us) & (t < ask->range.to_us) ? t : NO_START;
+	chains->starts[1] = ((t >= ask->range.from_us) & (t < ask->range.to_us)) ? t : NO_START;
 	start = chains->starts[k];
 	/* NO_START is farther away than any window. */
 	if (!((start > chains->starts[k + 1]) &
@@ -130,7 +130,8 @@ add_step(struct worker *worker, const struct funnel_ask *ask, int64_t t, int k)
 }
 
 /* From high to low: an event moves each chain on by one step. */
-static void add_steps(struct worker *worker, const struct funnel_ask *ask, int64_t t, uint32_t match)
+static void add_steps(struct worker *worker, const struct funnel_ask *ask, int64_t t,
+		      uint32_t match)
 {
 	for (; match; match ^= UINT32_C(1) << (31 - __builtin_clz(match)))
 		add_step(worker, ask, t, 32 - __builtin_clz(match));
