@@ -69,18 +69,15 @@ static int make_view(struct worker *worker, const struct scan_spans *spans, uint
 	struct view *view = &worker->views[file];
 	const struct column_file *columns = worker->tally.scan->snapshot->files[file];
 	size_t codes = columns->event->values + (size_t)1;
-	uint64_t checked;
 
 	view->steps = calloc(codes, 1);
 	if (!view->steps)
 		return -ENOMEM;
 	view->lens = scan_span_lens(spans, file);
-	/* Times matter to chains as they do to selectors: but for who is asked for that did not
-	 * even begin. */
-	checked = worker->job->ask->people_dropped ? view->lens.checked : view->lens.conditional;
 	for (size_t code = 0; code < codes; code++) {
 		uint64_t match = view->lens.bits[code];
-		bool is_plain = (match & (match - 1)) == 0 && !(match & checked);
+		/* A selector's time matters to chains as it does to it. */
+		bool is_plain = (match & (match - 1)) == 0 && !(match & view->lens.conditional);
 
 		if (match)
 			view->steps[code] = is_plain ? (uint8_t)(__builtin_ctzll(match) + 1)
@@ -326,12 +323,9 @@ static int take(void *ctx, const struct scan_spans *spans)
 	const struct funnel_ask *ask = worker->job->ask;
 	int rc = run_spans(worker, spans), level = worker->chains.level;
 
-	if (rc > 0) {
-		worker->chains.time_us = 0;
+	if (rc > 0)
 		rc = level = run_points(worker, spans);
-	}
-	/* Nothing of it was ever done: not even one who fell out. */
-	if (rc < 0 || (rc == 0 && worker->chains.time_us == INT64_MIN))
+	if (rc < 0)
 		return rc;
 	rc = funnel_tally_path(&worker->tally, 0, level, worker->times);
 	if (rc == 0 && ask->people_step > 0 &&

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -45,6 +46,21 @@ static double cpu_now(void)
 	getrusage(RUSAGE_SELF, &usage);
 	return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
 	       (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+}
+
+/* Memory that is no page of a file. */
+static double anonymous_bytes(void)
+{
+	FILE *file = fopen("/proc/self/status", "r");
+	char line[128];
+	long kb = 0;
+
+	while (file && fgets(line, sizeof(line), file))
+		if (strncmp(line, "RssAnon:", 8) == 0)
+			kb = strtol(line + 8, NULL, 10);
+	if (file)
+		fclose(file);
+	return (double)kb * 1024;
 }
 
 static uint64_t next_random(struct bench *bench)
@@ -212,6 +228,9 @@ static void run(struct bench *bench, const char *dir)
 		die("open", &err);
 	printf("open again     %10d ms %8.2f CPU s, at offset %lld\n",
 	       (int)(when_monotonic_ms() - begun_ms), cpu_now() - cpu, (long long)next[0]);
+	printf("in memory      %10.1f bytes/event next to the mapped files, %.0f a person\n",
+	       anonymous_bytes() / events,
+	       anonymous_bytes() / (double)persons_actor_count(store_persons(bench->store)));
 	store_close(bench->store);
 }
 

@@ -120,8 +120,9 @@ static int fill(struct world *world)
 }
 
 /* The answer's root, or NULL with words. */
-static yyjson_val *ask(struct world *world, struct json_reader *reader, const char *question,
-		       struct buf *out, struct question_error *error)
+static yyjson_val *ask_by(measure_answer_fn *answer, struct world *world,
+			  struct json_reader *reader, const char *question, struct buf *out,
+			  struct question_error *error)
 {
 	struct json_reader *asking = NULL;
 	struct snapshot snapshot;
@@ -137,7 +138,7 @@ static yyjson_val *ask(struct world *world, struct json_reader *reader, const ch
 	measure.snapshot = &snapshot;
 	rc = json_parse(asking, slice_from(question), &root, NULL);
 	if (rc == 0)
-		rc = measure_trend(&measure, root, out, error);
+		rc = answer(&measure, root, out, error);
 	snapshot_release(&snapshot);
 	json_close(asking);
 	buf_append_char(out, '}');
@@ -145,6 +146,12 @@ static yyjson_val *ask(struct world *world, struct json_reader *reader, const ch
 	if (rc < 0 || json_parse(reader, buf_slice(out), &root, NULL) < 0)
 		return NULL;
 	return root;
+}
+
+static yyjson_val *ask(struct world *world, struct json_reader *reader, const char *question,
+		       struct buf *out, struct question_error *error)
+{
+	return ask_by(measure_trend, world, reader, question, out, error);
 }
 
 static double value_at(yyjson_val *root, size_t series, size_t bucket)
@@ -282,6 +289,122 @@ static void test_ranges(struct tap *tap, struct world *world, struct json_reader
 	buf_close(&out);
 }
 
+/* Questions that are answered in different ways, and alike: totals from counts per quarter of an
+ * hour, rows or persons; funnels from rows or persons. */
+#define NO_OP "\"where\":{\"not\":{\"prop\":\"nope\",\"op\":\"is\",\"values\":[\"x\"]}}"
+#define MARCH "\"from\":\"2026-03-01\",\"to\":\"2026-03-10\""
+#define STEPS "\"steps\":[{\"event\":\"View\"},{\"event\":\"Buy\"},{\"event\":\"View\"}]"
+
+static const struct {
+	measure_answer_fn *answer;
+	const char *member;             /* compared */
+	const char *a, *b;              /* with a zone and a unit */
+} ways[] = {
+	{ measure_trend, "series", "{" MARCH ",\"measures\":[{\"event\":\"*\"}]",
+	  "{" MARCH "," NO_OP ",\"measures\":[{\"event\":\"*\"}]" },
+	{ measure_trend, "series", "{" MARCH ",\"top\":2", "{" MARCH ",\"top\":2," NO_OP },
+	{ measure_trend, "series", "{\"from\":\"2026-03-02T10:07:09Z\",\"to\":"
+	  "\"2026-03-09T00:15:00Z\",\"measures\":[{\"event\":\"Buy\"}]",
+	  "{\"from\":\"2026-03-02T10:07:09Z\",\"to\":\"2026-03-09T00:15:00Z\"," NO_OP
+	  ",\"measures\":[{\"event\":\"Buy\"}]" },
+	{ measure_funnel, "steps", "{" MARCH "," STEPS, "{" MARCH "," STEPS ",\"trend\":\"day\"" },
+	{ measure_funnel, "steps", "{" MARCH "," STEPS "," NO_OP,
+	  "{" MARCH "," STEPS ",\"trend\":\"day\"" },
+	{ measure_funnel, "people", "{" MARCH "," STEPS ",\"people\":{\"step\":2,\"dropped\":true}",
+	  "{" MARCH "," STEPS ",\"trend\":\"day\",\"people\":{\"step\":2,\"dropped\":true}" },
+};
+
+static bool is_alike(struct world *world, struct json_reader *reader, size_t i, const char *more)
+{
+	struct question_error error;
+	struct buf out = { 0 }, question = { 0 };
+	char *texts[2] = { NULL };
+	bool alike;
+
+	for (int k = 0; k < 2; k++) {
+		yyjson_val *root;
+
+		buf_reset(&question);
+		buf_append_text(&question, k ? ways[i].b : ways[i].a);
+		buf_append_text(&question, more);
+		buf_append_char(&question, '\0');
+		root = ask_by(ways[i].answer, world, reader, question.ptr, &out, &error);
+		if (root && json_get(root, ways[i].member))
+			texts[k] = yyjson_val_write(json_get(root, ways[i].member), 0, NULL);
+		else
+			printf("# %s: %s %s\n", question.ptr, error.at, error.message);
+	}
+	alike = texts[0] && texts[1] && strcmp(texts[0], texts[1]) == 0;
+	free(texts[0]);
+	free(texts[1]);
+	buf_close(&out);
+	buf_close(&question);
+	return alike;
+}
+
+/* The days of these zones begin at odd quarters, and New York's clocks are changed on the 8th. */
+static void test_ways(struct tap *tap, struct world *world, struct json_reader *reader,
+		      const char *when)
+{
+	static const char *const of_trends[] = {
+		"}", ",\"zone\":\"Asia/Kathmandu\",\"unit\":\"hour\"}",
+		",\"zone\":\"America/New_York\"}", ",\"zone\":\"Australia/Eucla\"}",
+		",\"zone\":\"Africa/Monrovia\",\"unit\":\"week\"}",
+	};
+	static const char *const of_funnels[] = {
+		"}", ",\"window\":{\"n\":2,\"unit\":\"hour\"}}",
+	};
+
+	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+		bool is_trend = ways[i].answer == measure_trend, alike = true;
+
+		for (size_t z = 0; z < (is_trend ? 5 : 2); z++)
+			alike &= is_alike(world, reader, i, is_trend ? of_trends[z]
+								     : of_funnels[z]);
+		OK(tap, alike, "%s: two ways, one answer: %s", when, ways[i].a);
+	}
+}
+
+/* Unique users are counted by rows, those of each day (dau) in order. */
+static void test_unique(struct tap *tap, struct world *world, struct json_reader *reader,
+			const char *when)
+{
+	static const char question[] =
+		"{" MARCH ",\"measures\":[{\"event\":\"Buy\",\"measure\":\"unique\"}]}";
+	static const char other[] =
+		"{" MARCH ",\"measures\":[{\"event\":\"Buy\",\"measure\":\"dau\"}]}";
+	struct question_error error;
+	struct buf out = { 0 };
+	double rows[DAYS];
+	bool alike = true;
+	yyjson_val *root = ask(world, reader, question, &out, &error);
+
+	for (size_t day = 0; day < DAYS; day++)
+		rows[day] = value_at(root, 0, day);
+	root = ask(world, reader, other, &out, &error);
+	for (size_t day = 0; day < DAYS; day++)
+		alike &= rows[day] > 0 && value_at(root, 0, day) == rows[day];
+	OK(tap, alike, "%s: unique users by rows and by persons", when);
+	buf_close(&out);
+}
+
+/* Deletes leave rows in files that do not count. */
+static bool forget(struct world *world)
+{
+	struct column_gone gone[20];
+	struct err err = { "" };
+	int rc;
+
+	/* Half of them altogether, half until a moment. */
+	for (uint32_t u = 0; u < 20; u++)
+		gone[u] = (struct column_gone){
+			.actor = actor_of(world->store, u * 7, u % 2),
+			.until_us = u < 10 ? INT64_MAX : world->start_us + DAYS / 2 * DAY };
+	store_change_begin(world->store);
+	rc = store_forget(world->store, gone, 20, &err);
+	return rc == 0 && store_change_end(world->store, &err) == 0;
+}
+
 static const struct {
 	const char *question, *at, *said;
 } bad[] = {
@@ -354,6 +477,11 @@ int main(void)
 		test_segments(&tap, world, reader);
 		test_ranges(&tap, world, reader);
 		test_bad(&tap, world, reader);
+		test_ways(&tap, world, reader, "all");
+		test_unique(&tap, world, reader, "all");
+		OK(&tap, forget(world), "some are forgotten");
+		test_ways(&tap, world, reader, "deleted");
+		test_unique(&tap, world, reader, "deleted");
 	}
 	store_close(world->store);
 	remove_dir(dir);
