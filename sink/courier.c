@@ -286,7 +286,12 @@ static const struct value *unwrap(struct courier *c, const struct value *bad, st
 static bool is_in_range(const struct courier *c, const struct value *fields)
 {
 	const struct value *at = c->received_at >= 0 ? &fields[c->received_at] : NULL;
+	const struct setup *setup = c->conf->setup;
 
+	/* The topic is entered at a block that begins before `start`. */
+	if (c->is_new && setup->start == SETUP_TIME && at && at->is_set &&
+	    at->num < setup->start_us && !c->conf->from_bad && !c->conf->from_us)
+		return false;
 	if (!c->conf->from_us && !c->conf->to_us)
 		return true;
 	return at && at->is_set && at->num >= c->conf->from_us &&

@@ -354,50 +354,72 @@ static int amplitude_build(struct dest *dest, const struct dest_batch *batch,
 	return post_header(request, "Content-Type", SLICE("application/json"));
 }
 
-/* {"field":[index, ..], ..} */
-static bool mark(const struct dest_batch *batch, yyjson_val *map, struct dest_result *results)
+/* [index, ..] */
+static bool mark_list(const struct dest_batch *batch, yyjson_val *list, struct slice words,
+		      struct dest_result *results)
 {
-	yyjson_obj_iter iter;
-	yyjson_val *key, *list, *item;
+	yyjson_val *item;
 	bool any = false;
 	int64_t index;
 	size_t i, count;
 
-	if (!yyjson_obj_iter_init(map, &iter))
+	if (!yyjson_is_arr(list))
 		return false;
-	while ((key = yyjson_obj_iter_next(&iter))) {
-		list = yyjson_obj_iter_get_val(key);
-		if (!yyjson_is_arr(list))
+	yyjson_arr_foreach(list, i, count, item) {
+		if (json_num(item, &index) < 0 || index < 0 || (size_t)index >= batch->count)
 			continue;
-		yyjson_arr_foreach(list, i, count, item) {
-			if (json_num(item, &index) < 0 || index < 0 ||
-			    (size_t)index >= batch->count)
-				continue;
-			dest_result_set(&results[index], DEST_INVALID, json_string(key));
-			any = true;
-		}
+		dest_result_set(&results[index], DEST_INVALID, words);
+		any = true;
 	}
 	return any;
+}
+
+/* {"field":[index, ..], ..} */
+static bool mark(const struct dest_batch *batch, yyjson_val *map, struct dest_result *results)
+{
+	yyjson_obj_iter iter;
+	yyjson_val *key;
+	bool any = false;
+
+	if (!yyjson_obj_iter_init(map, &iter))
+		return false;
+	while ((key = yyjson_obj_iter_next(&iter)))
+		any |= mark_list(batch, yyjson_obj_iter_get_val(key), json_string(key), results);
+	return any;
+}
+
+static bool says_key(yyjson_val *root)
+{
+	struct slice error = json_text(root, "error");
+
+	return slice_is(json_text(root, "missing_field"), "api_key") ||
+	       (error.len && (memmem(error.ptr, error.len, "api_key", 7) ||
+			      memmem(error.ptr, error.len, "API key", 7)));
 }
 
 static void amplitude_judge(struct dest *dest, const struct dest_batch *batch,
 			    const struct post_answer *answer, struct dest_result *results)
 {
+	static const char *const maps[] = { "events_with_invalid_fields",
+		"events_with_missing_fields", "events_with_invalid_id_lengths" };
 	yyjson_val *root;
-	struct slice error;
-	bool is_marked;
+	bool any = false;
 
 	if (answer->status == 400 && json_parse(dest->json, answer->body, &root, NULL) == 0) {
-		error = json_text(root, "error");
-		dest_result_all(batch, results, DEST_TRANSIENT, error);
-		is_marked = mark(batch, json_get(root, "events_with_invalid_fields"), results);
-		is_marked |= mark(batch, json_get(root, "events_with_missing_fields"), results);
-		if (is_marked)
-			return;
-		if (error.len && memmem(error.ptr, error.len, "api_key", 7)) {
+		struct slice error = json_text(root, "error");
+
+		if (says_key(root)) {
 			dest_result_all(batch, results, DEST_SETUP, error);
 			return;
 		}
+		/* None was taken: those that are not named go again. */
+		dest_result_all(batch, results, DEST_TRANSIENT, error);
+		for (size_t i = 0; i < sizeof(maps) / sizeof(maps[0]); i++)
+			any |= mark(batch, json_get(root, maps[i]), results);
+		any |= mark_list(batch, json_get(root, "silenced_events"), SLICE("silenced"),
+				 results);
+		if (any)
+			return;
 	}
 	dest_judge_status(batch, answer, results);
 	for (size_t i = 0; i < batch->count && answer->status == 429; i++)

@@ -334,10 +334,11 @@ static bool judge_import(const struct dest_batch *batch, yyjson_val *root,
 			 struct dest_result *results)
 {
 	yyjson_val *failed = json_get(root, "failed_records"), *record;
+	bool any = false;
 	int64_t index;
 	size_t i, count;
 
-	if (!yyjson_is_arr(failed) || yyjson_arr_size(failed) == 0)
+	if (!yyjson_is_arr(failed))
 		return false;
 	yyjson_arr_foreach(failed, i, count, record) {
 		struct slice words = json_text(record, "message");
@@ -347,8 +348,9 @@ static bool judge_import(const struct dest_batch *batch, yyjson_val *root,
 			continue;
 		dest_result_set(&results[index], DEST_INVALID, words.ptr ? words
 				: SLICE("refused"));
+		any = true;
 	}
-	return true;
+	return any;
 }
 
 static void mixpanel_judge(struct dest *dest, const struct dest_batch *batch,

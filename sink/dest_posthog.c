@@ -129,6 +129,21 @@ static int posthog_build(struct dest *dest, const struct dest_batch *batch,
 	return post_header(request, "Content-Type", SLICE("application/json"));
 }
 
+/* Over its quota a project answers 200, and drops what it got. */
+static void posthog_judge(struct dest *dest, const struct dest_batch *batch,
+			  const struct post_answer *answer, struct dest_result *results)
+{
+	yyjson_val *root, *limited;
+
+	dest_judge_status(batch, answer, results);
+	if (answer->status != 200 || json_parse(dest->json, answer->body, &root, NULL) < 0)
+		return;
+	limited = json_get(root, "quota_limited");
+	if (yyjson_is_arr(limited) && yyjson_arr_size(limited))
+		dest_result_all(batch, results, DEST_SETUP,
+				SLICE("the project is over its quota: events would be dropped"));
+}
+
 const struct dest_kind dest_posthog = {
 	.name = "posthog",
 	.summary = "PostHog: events, persons, groups",
@@ -141,5 +156,6 @@ const struct dest_kind dest_posthog = {
 	.open = plain_open,
 	.map = posthog_map,
 	.build = posthog_build,
+	.judge = posthog_judge,
 	.close = plain_close,
 };

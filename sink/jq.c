@@ -179,13 +179,14 @@ static void child_main(const struct jq *jq, int fd, pid_t parent)
 {
 	struct rlimit none = { 0, 0 };
 	struct child child = { 0 };
-	char *bytes = NULL;
+	char *bytes = NULL, *nothing[] = { NULL };
 	struct head head;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
 		_Exit(0);
-	clearenv();
+	/* Not clearenv: jq 1.6 walks through environ, which that leaves NULL. */
+	environ = nothing;
 	setrlimit(RLIMIT_NOFILE, &none);
 	setrlimit(RLIMIT_CORE, &none);
 	bound_memory();
@@ -257,6 +258,20 @@ static int read_answer(struct jq *jq, struct head *head, int64_t end_ms)
 	return rc;
 }
 
+/* Only the socket is left. `debug`, `stderr` and libjq's own complaints go nowhere. */
+static void close_others(int fd)
+{
+	int null;
+
+	if (fd != 3)
+		dup2(fd, 3);
+	close_range(4, ~0u, 0);
+	null = open("/dev/null", O_RDWR);
+	for (int i = 0; i < 3; i++)
+		dup2(null, i);
+	close(null);
+}
+
 /* fork alone: the child needs nothing but libjq, and its memory is a copy. */
 static int start(struct jq *jq, struct err *err)
 {
@@ -272,9 +287,7 @@ static int start(struct jq *jq, struct err *err)
 
 		sigfillset(&all);
 		sigprocmask(SIG_BLOCK, &all, NULL);
-		if (fds[1] != 3)
-			dup2(fds[1], 3);
-		close_range(4, ~0u, 0);
+		close_others(fds[1]);
 		child_main(jq, 3, parent);
 	}
 	close(fds[1]);
@@ -284,6 +297,9 @@ static int start(struct jq *jq, struct err *err)
 	rc = read_answer(jq, &head, when_monotonic_ms() + OPEN_MS);
 	if (rc == 0 && head.verdict == VERDICT_RESULT)
 		return 0;
+	if (rc == -EPIPE)
+		return err_set(err, -EBADMSG, "the expression: jq's compiler gave up on it; "
+			       "import, include and files are not allowed");
 	return err_set(err, rc < 0 ? rc : -EBADMSG, "the expression: %s",
 		       rc < 0 ? strerror(-rc) : jq->in.ptr);
 }
