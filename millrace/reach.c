@@ -113,6 +113,10 @@ static int read_files(struct reach *reach)
 		if (parse_name(reach, entry->d_name, &range, reach->ext))
 			rc = add_range(reach, range);
 	sort_ranges(reach);
+	/* What is before the first file was moved away: nobody can tell of it. */
+	for (size_t i = 0; i < reach->count; i++)
+		if (reach->begin[reach->ranges[i].partition] < 0)
+			reach->begin[reach->ranges[i].partition] = reach->ranges[i].first;
 	snprintf(prefix, sizeof(prefix), ".%s-", reach->from);
 	rewinddir(dir);
 	while (rc == 0 && (entry = readdir(dir)))
