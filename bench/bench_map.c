@@ -172,7 +172,7 @@ static void map_kind(struct bench *b, const char *dir, const char *name, double 
 		die(name, err.text);
 	env.conf = setup->conf;
 	if (setup->kind->open(&dest, &env, &err) < 0 ||
-	    mapper_open(&mapper, setup, dest, b->schema, &err) < 0)
+	    mapper_open(&mapper, setup, dest, b->schema, "enriched", &err) < 0)
 		die(name, err.text);
 	for (int round = 0; round < ROUNDS; round++) {
 		double start = cpu_seconds(), used;

@@ -681,7 +681,7 @@ static int open_all(struct courier *c, struct err *err)
 	    (rc = make_state(conf->state_dir, err)) < 0 ||
 	    (rc = open_position(c, err)) < 0 ||
 	    (rc = setup->kind->open(&c->dest, &c->env, err)) < 0 ||
-	    (rc = mapper_open(&c->mapper, setup, c->dest, conf->schema, err)) < 0)
+	    (rc = mapper_open(&c->mapper, setup, c->dest, conf->schema, conf->topic, err)) < 0)
 		return rc;
 	carrier.dest = c->dest;
 	carrier.position = c->position;

@@ -5,8 +5,8 @@
  *      INSERT .. FORMAT JSONEachRow
  *
  * ClickHouse has no unique key. So rows that may have come before are asked for before they are
- * inserted: those of a retry, and the first ones after a start, among which is what was under way
- * when the last run was killed. All else (a replay, power loss) is ReplacingMergeTree's: its merges
+ * inserted: those of a retry or a replay, and the first ones after a start, among which is what was
+ * under way when the last run was killed. All else (power loss) is ReplacingMergeTree's: its merges
  * leave one row of each message_id, and FINAL reads only one before. The sorting key is (day,
  * event, message_id), or message_id where a topic has no times.
  *
@@ -45,7 +45,7 @@ struct dest {
 	struct buf sql;
 	int64_t deadline_ms;
 	size_t parts;                   /* since the start */
-	bool is_ready, has_time;
+	bool is_ready, has_time, is_replay;
 	bool *is_there;                 /* of the batch's parts */
 	size_t there_cap;
 };
@@ -96,6 +96,7 @@ static int clickhouse_open(struct dest **destp, const struct dest_env *env, stru
 		return err_set(err, -ENOMEM, "no memory");
 	dest->conf = env->conf;
 	dest->timeout_ms = env->timeout_ms;
+	dest->is_replay = env->is_replay;
 	if ((rc = row_init(&dest->row, env->schema, &dest->conf->columns, err)) < 0 ||
 	    (rc = errand_open(&dest->errand, env, err)) < 0) {
 		clickhouse_close(dest);
@@ -441,7 +442,7 @@ static bool ask_all(struct dest *dest, const struct dest_batch *batch, struct de
 		dest->there_cap = batch->count;
 	}
 	memset(dest->is_there, 0, batch->count);
-	if (batch->attempt == 1 && dest->parts > DOUBTFUL)
+	if (batch->attempt == 1 && dest->parts > DOUBTFUL && !dest->is_replay)
 		return true;
 	for (size_t i = 0; i < batch->count; i += ASK_IDS)
 		if (!ask(dest, batch, i, i + ASK_IDS < batch->count ? i + ASK_IDS : batch->count,

@@ -12,6 +12,7 @@
 
 struct mapper {
 	const struct setup *setup;
+	const char *topic;
 	struct dest *dest;
 	struct event_reader *reader, *again;
 	struct jq *jq;
@@ -25,7 +26,7 @@ struct mapper {
 };
 
 int mapper_open(struct mapper **mapperp, const struct setup *setup, struct dest *dest,
-		const struct schema *schema, struct err *err)
+		const struct schema *schema, const char *topic, struct err *err)
 {
 	struct mapper *m = calloc(1, sizeof(*m));
 	int rc;
@@ -34,6 +35,7 @@ int mapper_open(struct mapper **mapperp, const struct setup *setup, struct dest 
 	if (!m)
 		return err_set(err, -ENOMEM, "no memory");
 	m->setup = setup;
+	m->topic = topic;
 	m->dest = dest;
 	m->message_id = schema_find(schema, "message_id");
 	m->time = schema_find(schema, "timestamp");
@@ -122,7 +124,7 @@ static struct slice message_id_of(struct mapper *m, const struct event *event)
 	if (id.len)
 		return id;
 	buf_reset(&m->id);
-	buf_printf(&m->id, "%s-%d-%lld", m->setup->from, event->partition,
+	buf_printf(&m->id, "%s-%d-%lld", m->topic, event->partition,
 		   (long long)event->offset);
 	return buf_slice(&m->id);
 }

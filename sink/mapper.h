@@ -28,8 +28,9 @@ struct mapper_result {
 };
 
 /* dest may be NULL: then kind->map is not called (nothing of that is asked for). */
+/* topic: that records come from; the ids of those that have none are made of it. Borrowed. */
 MUST_CHECK int mapper_open(struct mapper **mapperp, const struct setup *setup, struct dest *dest,
-			   const struct schema *schema, struct err *err);
+			   const struct schema *schema, const char *topic, struct err *err);
 void mapper_close(struct mapper *mapper);
 /* 0, or fatal -errno. fields must live until the parts are copied. */
 MUST_CHECK int mapper_run(struct mapper *mapper, const struct value *fields, int32_t partition,

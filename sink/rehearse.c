@@ -252,7 +252,7 @@ static int open_for(struct rehearse **rp, const struct courier_conf *conf, bool 
 	};
 	rc = setup->kind->open(&r->dest, &r->env, err);
 	if (rc == 0)
-		rc = mapper_open(&r->mapper, setup, r->dest, conf->schema, err);
+		rc = mapper_open(&r->mapper, setup, r->dest, conf->schema, conf->topic, err);
 	if (rc < 0) {
 		rehearse_close(&r->base);
 		return rc;

@@ -77,6 +77,9 @@ rm -rf "$T/badout"
 "$BIN/sink" --in "log:$T/data/bad" --to "file:$T/badout" --until-end 2> /dev/null
 like "$(cat "$T"/badout/*.jsonl | jq -r 'select(.destination == "typed") | .reason + " " + .words' 2> /dev/null)" \
   '^refused .*code [0-9]+' 'it is a dead letter that says why'
+table letters
+timeout 20 "$BIN/sink" --in "log:$T/data/bad" --config "$T/millrace.yaml" --allow-host 127.0.0.1 --to letters --until-end 2>> "$T/sink.log"
+is "$?:$(sql "select count(), min(length(original)) > 100, min(message_id) from letters" | xargs)" '0:1 1 bad-2-0' 'dead letters are rows, too'
 table none 'create: no'
 sink --to none --until-end
 is $? 78 'no table: a setup error'

@@ -73,6 +73,12 @@ like "$(cat "$T"/badout/*.jsonl | jq -r 'select(.destination == "poison") | .rea
   '^refused .*22008' 'it is a dead letter that says why'
 is "$(sql "select properties->>'nul' from poison where message_id = 'm-0-8'")" $'a\xef\xbf\xbdb\\u0000' 'NUL becomes U+FFFD'
 
+# Another topic
+table letters
+timeout 20 "$BIN/sink" --in "log:$T/data/bad" --config "$T/millrace.yaml" --allow-host 127.0.0.1 --to letters --until-end 2>> "$T/sink.log"
+is "$?:$(sql "select count(*), bool_and(length(original) > 0), min(message_id) from letters where destination = 'poison'")" \
+  '0:1|t|bad-2-0' 'dead letters are rows, too, with their bytes'
+
 # Tables of others
 sql 'create table narrow (message_id text primary key, event text)'
 table narrow
