@@ -400,7 +400,8 @@ static void check_files(struct audit *a, size_t s)
 
 	for (int p = 0; p < a->enriched.partitions; p++)
 		if (reach->begin[p] > a->enriched.first[p])
-			book_say(stage, "no files before offset %" PRId64 " are here", reach->begin[p]);
+			book_say(stage, "no files before offset %" PRId64 " are here",
+				 reach->begin[p]);
 	for (size_t i = 0; i < reach->count; i++) {
 		const struct reach_range *range = &reach->ranges[i];
 		int32_t p = range->partition;

@@ -75,6 +75,9 @@ static int read_places(struct settings *settings, const struct yaml *root, const
 	char cwd[PATH_MAX];
 	int rc;
 
+	/* The commands' --data has it from the file, too; then it is the file's. */
+	if (data && own && strcmp(data, own) == 0)
+		data = NULL;
 	if (!is_log && strncmp(bus, "kafka://", 8) != 0)
 		return err_set(err, -EINVAL, "%s: bus: '%.80s' is neither log:DIR nor "
 			       "kafka://HOST:PORT", settings->config, bus);

@@ -92,4 +92,8 @@ mv "$home/data/enriched" "$T/enriched"
 millrace audit --no-verify --json > "$T/audit"
 is "$(row enrich < "$T/audit")" "[35,0,0,0,0,35]" "without its output all is pending"
 stop stub
+
+printf 'data: here\n' > "$home/other.yaml"
+is "$(cd / && "$BIN/millrace" down --config "$home/other.yaml")" "millrace does not run on $home/here" \
+  "data: of the file is seen from the file, wherever a command is called"
 done_testing
