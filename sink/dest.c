@@ -37,6 +37,8 @@ void dest_result_set(struct dest_result *result, enum dest_class class, struct s
 
 	result->class = class;
 	result->retry_after_ms = -1;
+	result->bounce = NULL;
+	result->is_unknown = false;
 	for (size_t i = 0; i < len; i++)
 		result->words[i] = (unsigned char)words.ptr[i] < 0x20 || words.ptr[i] == 0x7f
 					   ? ' ' : words.ptr[i];

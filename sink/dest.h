@@ -56,6 +56,8 @@ struct dest_result {
 	enum dest_class class;
 	int64_t retry_after_ms;         /* THROTTLED: -1 = not said */
 	char words[DEST_WORDS_MAX];     /* for people; "" for DEST_OK. Never a secret */
+	const char *bounce;             /* INVALID of an email: "hard", "soft", "block"; or NULL */
+	bool is_unknown;                /* INVALID: no answer came, it may have been taken */
 };
 
 /* Flags of a kind. */

@@ -7,6 +7,7 @@ static const struct dest_kind *const kinds[] = {
 	&dest_webhook, &dest_mixpanel, &dest_segment, &dest_posthog,
 	&dest_ga4, &dest_amplitude, &dest_customerio,
 	&dest_postgres, &dest_clickhouse, &dest_s3, &dest_kafka,
+	&dest_email, &dest_slack, &dest_discord,
 };
 
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))

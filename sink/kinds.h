@@ -11,5 +11,6 @@
 extern const struct dest_kind dest_webhook, dest_mixpanel, dest_segment, dest_posthog,
 	dest_ga4, dest_amplitude, dest_customerio;
 extern const struct dest_kind dest_postgres, dest_clickhouse, dest_s3, dest_kafka;
+extern const struct dest_kind dest_email, dest_slack, dest_discord;
 
 #endif
