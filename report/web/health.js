@@ -14,8 +14,8 @@ function Ledger({ a }) {
   return html`<div class="card scroll pinned" tabindex="0" role="region" aria-label="Ledger"><${Table} label="Ledger of each stage" rows=${a.stages} keyOf=${(s) => s.stage} columns=${[
     { name: 'Stage', cell: (s) => html`${s.stage.replace('sink:', 'to ')}<br /><span class="soft small">${WHAT[s.stage] || s.words || 'delivers'}</span>` },
     column('In', 'in'), column('Out', 'out'), column('Bad', 'bad'), column('Duplicate', 'duplicate'), column('Filtered', 'filtered'), column('Waiting', 'pending'),
-    { name: 'Oldest waiting', cell: (s) => (s.oldest ? ago(s.oldest) : '–') },
-    { name: 'Verdict', cell: (s) => html`<${Verdict} s=${s} />` }]} /></div>
+    { name: 'Oldest waiting', number: true, cell: (s) => (s.oldest ? ago(s.oldest) : '–') },
+    { name: 'Verdict', number: true, cell: (s) => html`<${Verdict} s=${s} />` }]} /></div>
     ${a.stages.filter((s) => s.words && (!s.holds || WHAT[s.stage])).map((s) => html`<p class="soft small"><b>${s.stage}</b>: ${s.words}</p>`)}`;
 }
 
