@@ -1,10 +1,10 @@
 // api.js - questions to the server, the page's address as its state, numbers and times as people read them
 import { h, render } from './preact.js';
-import { useState, useEffect, useRef, useMemo } from './hooks.js';
+import { useState, useEffect, useRef, useMemo, useErrorBoundary } from './hooks.js';
 import htm from './htm.js';
 
 export const html = htm.bind(h);
-export { h, render, useState, useEffect, useRef, useMemo };
+export { h, render, useState, useEffect, useRef, useMemo, useErrorBoundary };
 
 // Who is here, of /api/me. Pages get it as `me`, too; buttons that change something ask canEdit().
 let me = { role: 'none', csrf: '' };
@@ -73,8 +73,9 @@ export function useLoad(key, run, every = 0) {
   return { ...state, again: () => again.current() };
 }
 
+// answer.asked is its question: the page's own may have changed while the answer was on its way.
 export const useAsk = (kind, question, every = 0) => useLoad(question ? kind + JSON.stringify(question) : null,
-  (signal) => ask(kind, question, signal), every);
+  async (signal) => { const answer = await ask(kind, question, signal); return Array.isArray(answer) ? answer : { ...answer, asked: JSON.parse(JSON.stringify(question)) }; }, every);
 export const useGet = (path, every = 0) => useLoad(path, (signal) => send('GET', path, undefined, signal), every);
 
 // State of a page lives in the address: #/funnels?{...}; so it can be sent to others, and back works.
@@ -82,7 +83,9 @@ export function readAddress() {
   let text = location.hash.slice(1) || location.pathname;
   try { text = decodeURIComponent(text); } catch { /* as it is */ }
   const [path, query] = text.split(/\?(.*)/s);
-  try { return { path, state: query ? JSON.parse(query) : {} }; } catch { return { path, state: {} }; }
+  let state;
+  try { state = JSON.parse(query); } catch { /* no state */ }
+  return { path, state: state && typeof state === 'object' && !Array.isArray(state) ? state : {} };
 }
 
 export const hrefOf = (path, state = {}) => `#${encodeURI(path + (Object.keys(state).length ? `?${JSON.stringify(state)}` : ''))

@@ -1,5 +1,5 @@
 // app.js - the frame: who is here, which page, its state in the address
-import { html, render, useState, useEffect, send, setMe, readAddress, writeAddress } from './api.js';
+import { html, render, useState, useEffect, useErrorBoundary, send, setMe, readAddress, writeAddress } from './api.js';
 import { Desk, Dialog, Text } from './parts.js';
 
 // A line per page: path, name, group, module (its default export is the page), icon (24 x 24, a stroke).
@@ -43,7 +43,10 @@ function Page({ entry, address, me }) {
     load().then((module) => { loaded[path] = module.default; setState({}); })
       .catch((failure) => setState({ error: failure.message }));
   }, [path]);
+  const [broken, mend] = useErrorBoundary();
+  useEffect(() => { if (broken) mend(); }, [location.hash]);
   const Shown = loaded[path];
+  if (broken) return html`<p class="note bad" role="alert">This address cannot be shown: ${broken.message} <a href=${`#${path}`}>Begin anew</a></p>`;
   if (state.error && !Shown) return html`<p class="note bad" role="alert">The page ${name} did not load: ${state.error}</p>`;
   if (!Shown) return html`<p class="wait" role="status">Loading…</p>`;
   return html`<${Shown} key=${path} me=${me} state=${address.state} set=${(next) => writeAddress(path, next)} />

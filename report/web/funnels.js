@@ -79,18 +79,19 @@ export default function Funnels({ state, set }) {
       <button disabled=${!question} onClick=${() => saveCsv('funnel', question, 'funnel').catch((e) => toast(e.message, true))}>CSV</button></div>
     ${!question && html`<${Empty} title="Where do people get lost?"><p>Choose events in the order in which people should do them, such as a product seen, put into the cart, bought. You see how many go on at each step.</p><//>`}
     ${question && html`<${State} state=${answer}>${(a) => {
-      if (!a.steps[0].count) return html`<${Empty} title="Nobody began in this time"><p>No one did “${eventWords(a.steps[0].event)}”${ready(state.steps[0]?.where) ? ' with these filters' : ''}. Choose a longer time or another first step.</p><//><${Freshness} answer=${a} />`;
+      const { asked } = a;
+      if (!a.steps[0].count) return html`<${Empty} title="Nobody began in this time"><p>No one did “${eventWords(a.steps[0].event)}”${asked.steps[0].where ? ' with these filters' : ''}. Choose a longer time or another first step.</p><//><${Freshness} answer=${a} />`;
       const end = a.steps.at(-1);
       const what = people ? 'people' : 'tries';
       return html`<div class="card"><p><span class="big">${percent(end.share)}</span> <span class="soft">of ${number(a.steps[0].count)} ${what} came to the last step (${number(end.count)})${
           a.times.median_ms === null ? '' : `, half of them within ${duration(a.times.median_ms)}`}</span></p>
           <${Steps} answer=${a} show=${show} what=${what} /></div>
-        ${a.trend && html`<div class="card"><h2>Conversion by ${state.trend}</h2><${Lines} share buckets=${a.trend.map((t) => t.bucket)} unit=${state.trend} height=${220}
+        ${a.trend && html`<div class="card"><h2>Conversion by ${asked.trend}</h2><${Lines} share buckets=${a.trend.map((t) => t.bucket)} unit=${asked.trend} height=${220}
           lines=${[{ name: 'Conversion', colour: COLOURS[0], values: a.trend.map((t) => (t.entered ? t.converted / t.entered : null)) }]} />
-          <details><summary>Numbers</summary><${Table} label="Conversion by time" rows=${a.trend} columns=${[{ name: 'Entered on', cell: (t) => `${bucketWords(t.bucket, state.trend)}${t.incomplete ? '*' : ''}` },
+          <details><summary>Numbers</summary><${Table} label="Conversion by time" rows=${a.trend} columns=${[{ name: 'Entered on', cell: (t) => `${bucketWords(t.bucket, asked.trend)}${t.incomplete ? '*' : ''}` },
             { name: 'Entered', number: true, cell: (t) => number(t.entered) }, { name: 'Converted', number: true, cell: (t) => number(t.converted) },
             { name: 'Conversion', number: true, cell: (t) => percent(t.entered ? t.converted / t.entered : null) }]} /></details></div>`}
-        ${a.segments && html`<${Segments} answer=${a} by=${question.breakdown.prop} />`}
+        ${a.segments && html`<${Segments} answer=${a} by=${asked.breakdown.prop} />`}
         ${a.steps.length > 1 && a.times.bins?.length > 0 && html`<div class="card"><h2>Time to convert</h2><p class="soft">${`${plural(a.times.count, people ? 'person' : 'try', what)}: ${duration(a.times.median_ms)} median, ${duration(a.times.mean_ms)} mean`}</p>
           <${Bars} rows=${a.times.bins.map(([from, n]) => ({ name: `from ${duration(from)}`, value: n }))} /></div>`}
         <${Freshness} answer=${a} />`;

@@ -28,7 +28,7 @@ function Card({ title, href, kind, state, children }) {
   const answer = useAsk(kind, question, 30000);
   return html`<section class="card"><div class="row"><h2 class="grow"><a href=${href}>${title}</a></h2>${children}</div>
     <p class="soft small">${KINDS[kind][0]}${question?.last ? `, last ${question.last.n > 1 ? plural(question.last.n, question.last.unit) : question.last.unit}` : ''}</p>
-    <${State} state=${question ? answer : { answer: true }}>${(a) => (question ? html`<${Small} kind=${kind} answer=${a} question=${question} />` : html`<p class="soft">It has no step yet.</p>`)}<//></section>`;
+    <${State} state=${question ? answer : { answer: true }}>${(a) => (question ? html`<${Small} kind=${kind} answer=${a} question=${a.asked} />` : html`<p class="soft">It has no step yet.</p>`)}<//></section>`;
 }
 
 const STARTERS = [['Events per day', 'trend', { measures: [{ event: '*', measure: 'total' }] }], ['People per day', 'trend', { measures: [{ event: '*', measure: 'unique' }] }],

@@ -68,10 +68,10 @@ export default function Retention({ state, set }) {
       <label class="row small">periods <input type="number" min="1" max="60" aria-label="Periods" value=${question.periods} onChange=${(e) => put({ periods: Math.min(60, Math.max(1, Number(e.target.value) || 1)) })} /></label>
       <${Choices} label="Cells" value=${counts ? 'counts' : 'share'} options=${[['share', 'Share'], ['counts', 'People']]} set=${(c) => put({ view: c === 'counts' ? { counts: true } : undefined })} />
       <button onClick=${() => saveCsv('retention', question, 'retention').catch((e) => toast(e.message, true))}>CSV</button></div>
-    <${State} state=${answer}>${(a) => (a.cohorts.some((c) => c.size) ? html`
-      <div class="card"><h2>${`Came back to “${eventWords(question.return.event)}”`}</h2><${Lines} share height=${220} unit=${question.unit} buckets=${a.average.map((_, k) => k)}
+    <${State} state=${answer}>${({ asked: q, ...a }) => (a.cohorts.some((c) => c.size) ? html`
+      <div class="card"><h2>${`Came back to “${eventWords(q.return.event)}”`}</h2><${Lines} share height=${220} unit=${q.unit} buckets=${a.average.map((_, k) => k)}
         lines=${[{ name: 'All cohorts', colour: COLOURS[0], values: a.average }]} /></div>
-      <div class="card"><${Cohorts} answer=${a} question=${question} counts=${counts} show=${show} /><p class="soft small">* the period is not over for all of them; the first row is of whole periods only</p></div>
-      <${Freshness} answer=${a} />` : html`<${Empty} title="Nobody began in this time"><p>No one did “${eventWords(question.start.event)}” with these filters. Choose a longer time or another first event.</p><//><${Freshness} answer=${a} />`)}<//>
+      <div class="card"><${Cohorts} answer=${a} question=${q} counts=${counts} show=${show} /><p class="soft small">* the period is not over for all of them; the first row is of whole periods only</p></div>
+      <${Freshness} answer=${a} />` : html`<${Empty} title="Nobody began in this time"><p>No one did “${eventWords(q.start.event)}” with these filters. Choose a longer time or another first event.</p><//><${Freshness} answer=${a} />`)}<//>
     ${who && html`<${Who} ...${who} close=${() => setWho(null)} />`}`;
 }

@@ -130,6 +130,7 @@ export default function Segmentation({ state, set }) {
       ${chart === 'line' && html`<button aria-pressed=${String(!!log)} onClick=${() => look({ log: log ? undefined : true })}>Log</button>`}
       <button onClick=${() => saveCsv('trend', question, 'segmentation').catch((e) => toast(e.message, true))}>CSV</button></div>
     <${State} state=${answer}>${(a) => {
+      const question = a.asked;
       const lines = lineNames(a, question);
       if (!lines.length || lines.every((l) => !l.overall && l.values.every((v) => !v))) return html`<${Empty} title="Nothing happened in this time">
         <p>${question.where ? `No event fits ${(question.where.and || question.where.or || []).map(leafWords).join(', ')}. ` : ''}Choose a longer time${question.measures ? ' or another event' : ', or send a first event'}.</p>

@@ -1,6 +1,6 @@
 // live.js - the feed: from the SDK's call to the screen, filters on the server, rest, columns, a thousand rows a second
 // SPDX-License-Identifier: Apache-2.0
-module.exports = async (t, { send }) => {
+module.exports = async (t, { send, restart }) => {
   const page = await t.page();
   await t.goto(page, '/live');
   await page.locator('main tbody tr').nth(49).waitFor();
@@ -50,6 +50,19 @@ module.exports = async (t, { send }) => {
   await page.getByRole('checkbox', { name: 'OS' }).check();
   await page.getByRole('columnheader', { name: 'OS' }).waitFor();
   t.is(t.state(page).columns.at(-1), 'os', 'columns are chosen, and in the address');
+
+  // The server ends and comes back: the feed goes on behind the last row, with nothing missing and nothing twice.
+  await t.goto(page, '/live', { events: ['Tick'] });
+  const tick = (n) => send([{ type: 'track', userId: 'live-2', event: 'Tick', properties: { n } }]);
+  const ticks = (n) => page.waitForFunction((k) => document.querySelectorAll('main tbody tr').length === k, n);
+  await tick(1);
+  await ticks(1);
+  await restart(false);
+  await tick(2);
+  await ticks(2);
+  await tick(3);
+  await ticks(3);
+  t.ok(true, 'the feed goes on after a restart');
 
   // A thousand rows a second, for five seconds; meanwhile the page draws and answers.
   await t.goto(page, '/live');

@@ -103,6 +103,16 @@ module.exports = async (t, { truth }) => {
   t.is((await t.rows(page)).map((r) => t.number(r[1])), by.series.length ? [(await t.ask('trend', { ...question, measures: [{ event: 'Order Completed', measure: 'total' }] })).series.find((l) => l.segment[0] === 'Chrome').overall] : [],
     'a click on a name: only that');
 
+  await t.goto(page, '/segmentation', { measures: [{ event: 'Order Completed', measure: 'total' }, { event: 'Product Viewed', measure: 'total' }], formula: 'A / B' });
+  await page.waitForFunction(() => document.querySelectorAll('main tbody tr').length === 3);
+  const ratio = await t.ask('trend', { ...last, unit: 'day', measures: [{ event: 'Order Completed', measure: 'total' }, { event: 'Product Viewed', measure: 'total' }], formula: 'A / B' });
+  t.is((await t.rows(page))[2][0], 'Formula A / B', `a formula: ${ratio.series[2].overall.toFixed(3)}`);
+  await page.getByRole('button', { name: 'Remove B' }).click();
+  await page.waitForFunction(() => document.querySelectorAll('main tbody tr').length < 3);
+  await page.getByRole('button', { name: 'Remove A' }).click();
+  await page.waitForFunction(() => document.querySelectorAll('main tbody tr').length > 5);
+  t.ok(true, 'measures come and go');
+
   // By keyboard alone: the menu opens, moves, takes.
   await t.goto(page, '/segmentation');
   await page.locator('main svg circle').first().waitFor();

@@ -78,6 +78,13 @@ module.exports = async (t, world) => {
   const { people } = await t.ask('people', { query: { and: [{ did: 'Order Completed', count: { op: '>=', n: 1 } }, { prop: 'email', op: 'is_set' }] }, limit: 1, sort: '-$last_seen' });
   await shapes(t, page, people[0].id);
   await hostile(t, page, world);
+  for (const state of [{ measures: 7 }, { last: 'x', where: { and: 3 } }, { view: 9, measures: [null] }]) {
+    await t.goto(page, '/segmentation', state);
+    await page.locator('[role=alert], main svg circle, .empty').first().waitFor();
+  }
+  await page.getByRole('link', { name: 'Begin anew' }).click();
+  await page.locator('main svg circle').first().waitFor();
+  t.ok(true, 'an address of nonsense says so, and leads on');
   // Who in is the tab order: the first stop leads to the content.
   await t.goto(page, '/segmentation');
   await page.locator('main svg circle').first().waitFor();
