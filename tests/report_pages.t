@@ -21,7 +21,7 @@ ready() { curl -sS "http://$(cat "$dir/data/aggregate.port")/v1/status" | jq -e 
 wait_for 30 ready || { echo "Bail out! aggregate has not $total events"; exit 70; }
 export BIN
 # shellcheck disable=SC2086
-timeout 400 node tests/report_pages.js "$dir" ${PAGES:-segmentation saved funnels retention people live shape access}
+timeout 400 node tests/report_pages.js "$dir" ${PAGES:-segmentation saved funnels retention people shape live access}
 status=$?
 grep 'event=exit.*name=.*signal=' "$T/up.log" && { echo "# a program ended by itself"; status=1; }
 stop up
