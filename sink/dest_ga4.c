@@ -2,6 +2,9 @@
  *
  *      client_id  anonymous id, else user id       events  [{ name, params }]
  *
+ * Events of Segment's e-commerce specification become GA4's recommended ones, with items
+ * (`ecommerce: no`: every event keeps its name).
+ *
  * Names: letters, digits and _, 40 at most, no reserved ones or prefixes; at most 25 params, texts
  * of 100 bytes. The answer is 204 whatever was sent: `sink test` asks /debug, which validates.
  */
@@ -18,10 +21,11 @@
 #define NAME_LEN   40
 #define TEXT_LEN   100
 #define PARAMS_MAX 25
+#define ITEMS_MAX  200
 
 struct conf {
 	const char *measurement_id, *api_secret, *region, *url;
-	bool lowercase;
+	bool lowercase, ecommerce;
 };
 
 static const struct conf *conf_of(const struct dest *dest)
@@ -40,6 +44,8 @@ static const struct dest_field fields[] = {
 	  "eu: collected in the EU" },
 	{ "lowercase", DEST_FIELD_FLAG, AT(lowercase), "no", false, 0, 0, NULL,
 	  "event names in lower case" },
+	{ "ecommerce", DEST_FIELD_FLAG, AT(ecommerce), "yes", false, 0, 0, NULL,
+	  "Order Completed becomes purchase, Product Added add_to_cart, and so on" },
 	{ "url", DEST_FIELD_URL, AT(url), NULL, false, 0, 0, NULL,
 	  "another host than Google's, such as a server container" },
 	{ .name = NULL },
@@ -81,12 +87,102 @@ static bool is_reserved(const char *name)
 	return !isalpha((unsigned char)name[0]);
 }
 
+enum items { ITEMS_NONE, ITEMS_PRODUCTS, ITEMS_ONE };
+
+struct commerce {
+	const char *event, *name;
+	enum items items;
+	struct sheet_rule rules[3];     /* params that have another name there */
+};
+
+static const struct commerce commerces[] = {
+	{ "Order Completed", "purchase", ITEMS_PRODUCTS,
+	  { { "transaction_id", "properties.order_id" }, { "value", "properties.total" } } },
+	{ "Order Refunded", "refund", ITEMS_PRODUCTS,
+	  { { "transaction_id", "properties.order_id" }, { "value", "properties.total" } } },
+	{ "Checkout Started", "begin_checkout", ITEMS_PRODUCTS, { { NULL } } },
+	{ "Payment Info Entered", "add_payment_info", ITEMS_PRODUCTS,
+	  { { "payment_type", "properties.payment_method" } } },
+	{ "Cart Viewed", "view_cart", ITEMS_PRODUCTS, { { NULL } } },
+	{ "Product List Viewed", "view_item_list", ITEMS_PRODUCTS,
+	  { { "item_list_id", "properties.list_id" },
+	    { "item_list_name", "properties.category" } } },
+	{ "Product Added", "add_to_cart", ITEMS_ONE, { { NULL } } },
+	{ "Product Removed", "remove_from_cart", ITEMS_ONE, { { NULL } } },
+	{ "Product Viewed", "view_item", ITEMS_ONE, { { NULL } } },
+	{ "Product Clicked", "select_item", ITEMS_ONE, { { NULL } } },
+	{ "Product Added to Wishlist", "add_to_wishlist", ITEMS_ONE, { { NULL } } },
+	{ "Products Searched", "search", ITEMS_NONE,
+	  { { "search_term", "properties.query" } } },
+	{ "Signed Up", "sign_up", ITEMS_NONE, { { NULL } } },
+	{ "Signed In", "login", ITEMS_NONE, { { NULL } } },
+};
+
+static const struct commerce *find_commerce(const struct dest *dest, const struct event *event)
+{
+	struct slice name = event_text(event, ENRICHED_EVENT);
+
+	for (size_t i = 0; i < sizeof(commerces) / sizeof(commerces[0]); i++)
+		if (event->type == EVENT_TRACK && conf_of(dest)->ecommerce &&
+		    slice_is(name, commerces[i].event))
+			return &commerces[i];
+	return NULL;
+}
+
+static void put_item(yyjson_val *product, struct buf *out)
+{
+	static const struct sheet_rule list[] = {
+		{ "item_id", "product_id" }, { "item_name", "name" },
+		{ "affiliation", "affiliation" }, { "coupon", "coupon" }, { "index", "position" },
+		{ "item_brand", "brand" }, { "item_category", "category" },
+		{ "item_variant", "variant" }, { "price", "price" }, { "quantity", "quantity" },
+	};
+	struct sheet sheet;
+
+	sheet_begin(&sheet, out, NULL);
+	for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++) {
+		yyjson_val *value = json_get(product, list[i].path);
+
+		if (!yyjson_is_ctn(value))
+			sheet_json(&sheet, list[i].name, value);
+	}
+	sheet_end(&sheet);
+}
+
+/* What the event's own properties do not say by GA4's names. */
+static void put_commerce(const struct commerce *commerce, const struct event *event,
+			 struct sheet *sheet)
+{
+	yyjson_val *products = commerce->items == ITEMS_PRODUCTS
+			       ? json_get(event->properties, "products") : NULL, *product;
+	size_t i, count;
+
+	sheet_rules(sheet, event, commerce->rules);
+	if (json_get(event->properties, "items") || !event->properties ||
+	    (commerce->items == ITEMS_PRODUCTS ? !yyjson_is_arr(products)
+					       : commerce->items == ITEMS_NONE))
+		return;
+	sheet_name(sheet, "items");
+	buf_append_char(sheet->out, '[');
+	if (commerce->items == ITEMS_ONE)
+		put_item(event->properties, sheet->out);
+	else
+		yyjson_arr_foreach(products, i, count, product) {
+			if (i == ITEMS_MAX)
+				break;
+			if (i)
+				buf_append_char(sheet->out, ',');
+			put_item(product, sheet->out);
+		}
+	buf_append_char(sheet->out, ']');
+}
+
 /* Numbers and texts go as they are; nested ones have no place but in items. */
 static void put_params(const struct event *event, struct sheet *sheet)
 {
 	yyjson_obj_iter iter;
 	yyjson_val *key;
-	int count = 1;
+	int count = 4;                  /* what was put before, at most */
 
 	if (!yyjson_obj_iter_init(event->properties, &iter))
 		return;
@@ -150,11 +246,13 @@ static int ga4_map(struct dest *dest, const struct event *event, struct dest_out
 {
 	struct slice client = event_text(event, ENRICHED_ANONYMOUS_ID);
 	struct slice name = event_text(event, ENRICHED_EVENT);
+	const struct commerce *commerce = find_commerce(dest, event);
 	char clean[NAME_LEN + 1];
 	struct sheet sheet, params;
 
 	clean_name(event->type == EVENT_PAGE ? SLICE("page_view")
-		   : event->type == EVENT_IDENTIFY ? SLICE("identify") : name,
+		   : event->type == EVENT_IDENTIFY ? SLICE("identify")
+		   : commerce ? slice_from(commerce->name) : name,
 		   conf_of(dest)->lowercase, clean);
 	if (is_reserved(clean)) {
 		snprintf(out->words, sizeof(out->words), "GA4 keeps the event name '%s' for "
@@ -177,6 +275,8 @@ static int ga4_map(struct dest *dest, const struct event *event, struct dest_out
 		sheet_json(&params, "page_referrer", event_path(event, "context.page.referrer"));
 		sheet_json(&params, "page_title", event_path(event, "context.page.title"));
 	}
+	if (commerce)
+		put_commerce(commerce, event, &params);
 	params.over = NULL;
 	put_params(event, &params);
 	buf_append_text(out->buf, "}}]}");

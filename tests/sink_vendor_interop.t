@@ -1,13 +1,13 @@
 #!/bin/bash
 # sink_vendor_interop.t - what is sent to vendors against what Segment's own destinations send for the same calls
 #
-# 1,100 varied calls go through collect and enrich; sink --dry-run prints the requests. The same calls go through npm's
+# 1,400 varied calls go through collect and enrich; sink --dry-run prints the requests. The same calls go through npm's
 # @segment/action-destinations, unmodified. Both must be equal, but for what tests/oracle/compare.js undoes by name.
 # SPDX-License-Identifier: Apache-2.0
 . tests/tap.sh
 .ci/install oracle > "$T/install.log" 2>&1
 ok $? 'the official destinations are there'
-seed=7 calls=1100
+seed=7 calls=1400
 echo "# seed $seed"
 mkdir -p "$T/destinations"
 touch "$T/millrace.yaml"

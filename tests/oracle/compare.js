@@ -51,6 +51,8 @@ const kinds = {
     delete ours.library, delete theirs.library
     // Events belong to the group of their context; there groups are left to the user.
     if (call.type !== 'group') delete ours.groups
+    // A list that the HTTP API does not know: it is among the event's properties, too.
+    if (call.event !== 'Order Completed') delete theirs.products
     // Cents, not what binary fractions make of them.
     if (Math.abs(ours.revenue - theirs.revenue) < 1e-9) ours.revenue = theirs.revenue
     // Nothing is not sent.
@@ -81,6 +83,15 @@ const kinds = {
     const event = theirs.events[0]
     event.name = clean(event.name)
     event.params = Object.fromEntries(Object.entries(event.params).map(([n, v]) => [clean(n), v]).filter(([n]) => /^[A-Za-z]/.test(n)))
+    // All other properties go along with GA4's own; theirs sends those only that its mapping names.
+    if (/^(purchase|add_to_cart|view_item|view_item_list|begin_checkout|search|sign_up)$/.test(event.name))
+      for (const n in ours.events[0].params) if (!(n in event.params)) delete ours.events[0].params[n]
+    // A property that is called value is the value; theirs takes total only.
+    if (event.name === 'purchase' && has(call.properties, 'value')) delete event.params.value, delete ours.events[0].params.value
+    // Where the product stood in a list goes along.
+    if (/^(add_to_cart|view_item)$/.test(event.name)) for (const item of ours.events[0].params.items || []) delete item.index
+    // Theirs needs products, ours does not; without any there is no list.
+    if (isDeepStrictEqual(event.params.items, []) && !ours.events[0].params.items) delete event.params.items
     // Empty texts are left out.
     for (const params of [event.params, ours.events[0].params])
       for (const n in params) if (params[n] === '') delete params[n]

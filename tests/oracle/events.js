@@ -64,9 +64,13 @@ const call = (i) => {
   if (random(3) || type === 'alias') out.userId = pick('u' + random(300), 'user' + random(9) + '@example.com')
   if (random(3) || !out.userId) out.anonymousId = 'anon-' + random(300)
   if (type === 'track') {
-    out.event = pick('Product Viewed', 'Order Completed', 'Signed "Up"', 'Заказ', 'line\nbreak', 'click', 'Order Completed')
+    out.event = pick('Product Viewed', 'Order Completed', 'Signed "Up"', 'Заказ', 'line\nbreak', 'click', 'Order Completed', 'Product Added',
+      'Product List Viewed', 'Products Searched', 'Checkout Started', 'Signed Up')
     out.properties = maybe(properties(), 9)
-    if (out.event === 'Order Completed' && out.properties && random(4)) out.properties.products = Array.from({ length: random(4) }, product)
+    if (/^Product (Viewed|Added)$/.test(out.event) && out.properties) Object.assign(out.properties, product())
+    if (/^(Order|Product L|Products|Checkout)/.test(out.event) && out.properties)
+      Object.assign(out.properties, some({ order_id: 'o' + random(99), list_id: 'l1', category: 'shoes', query: 'red', shipping: 5, tax: 1.5, affiliation: 'web', value: 7 }))
+    if (/^(Order|Product L|Checkout)/.test(out.event) && out.properties && random(4)) out.properties.products = Array.from({ length: random(4) }, product)
   }
   if (type === 'page' || type === 'screen') {
     out.name = pick('Home', 'Cart "x"', 'Über uns')

@@ -15,6 +15,10 @@ const { parseFql, validate } = load('destination-subscriptions')
 
 const hidden = '***' // what --dry-run shows of secrets
 const path_ = (p) => ({ '@path': p })
+// GA4 has no presets: those of its actions that name an event.
+const shop = Object.entries({ purchase: 'Order Completed', addToCart: 'Product Added', viewItem: 'Product Viewed', search: 'Products Searched',
+  viewItemList: 'Product List Viewed', beginCheckout: 'Checkout Started', signUp: 'Signed Up' }).map(([partnerAction, event]) =>
+  ({ event, subscribe: `type = "track" and event = "${event}"`, partnerAction, mapping: { user_id: path_('$.userId') } }))
 const kinds = {
   mixpanel: { module: 'mixpanel', settings: { projectToken: hidden, apiSecret: hidden },
     more: [{ subscribe: 'type = "alias"', partnerAction: 'alias' }] },
@@ -22,7 +26,7 @@ const kinds = {
     more: [{ subscribe: 'type = "group"', partnerAction: 'groupIdentifyUser', mapping: { group_type: 'company', group_value: path_('$.groupId'), insert_id: path_('$.messageId') } }],
     mapping: { insert_id: path_('$.messageId') } },
   ga4: { module: 'google-analytics-4', settings: { measurementId: 'G-1', apiSecret: hidden },
-    more: [{ subscribe: 'type = "track"', partnerAction: 'customEvent', mapping: { params: path_('$.properties'), user_id: path_('$.userId') } },
+    more: [...shop, { subscribe: `type = "track" and ${shop.map((p) => `event != "${p.event}"`).join(' and ')}`, partnerAction: 'customEvent', mapping: { params: path_('$.properties'), user_id: path_('$.userId') } },
       { subscribe: 'type = "page"', partnerAction: 'pageView', mapping: { params: path_('$.properties'), user_id: path_('$.userId') } }] },
   customerio: { module: 'customerio', settings: { siteId: 's', apiKey: hidden, accountRegion: 'US 🇺🇸' }, more: [] },
   posthog: { module: 'posthog', settings: { api_key: hidden, endpoint: 'https://us.i.posthog.com', historical_migration: false }, more: [] }
