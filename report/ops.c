@@ -23,6 +23,19 @@
 #define ID_MAX    1000
 #define URL_MAX   1200
 #define STATUS_MAX ((size_t)64 << 10)
+#define AUDITS_MAX 8
+#define AUDIT_REST 10   /* an answer is good for so many times as long as it took */
+
+/* One audit for all who ask the same at about the same time: pages ask every few seconds, and much
+ * data takes a while. */
+struct audit {
+	struct ops *ops;
+	char key[64];                   /* the span, and whether it is verified; "": free */
+	struct buf text;                /* the last answer; empty: none */
+	int64_t begun_ms, done_ms;
+	bool is_running;
+	struct task *waiting;
+};
 
 struct ops {
 	struct ops_conf conf;
@@ -32,6 +45,7 @@ struct ops {
 	char config_arg[PATH_MAX + 16];
 	char bus[URL_MAX];              /* without the topic; "": not known */
 	bool has_dbip;
+	struct audit audits[AUDITS_MAX];
 	int to_learn;                   /* tables of fields that are still asked for */
 };
 
@@ -51,6 +65,7 @@ struct task {
 	struct ops *ops;
 	struct http_request *request;
 	enum task_kind kind;
+	struct task *next;              /* that waits for the same audit */
 	struct slice group, name;       /* of the request's path */
 	char path[FILES_PATH_MAX];      /* what is staged */
 };
@@ -523,9 +538,83 @@ static void ask_trigger(struct ops *ops, struct http_request *request, const cha
 
 /* --- audit, trace --- */
 
+static void on_audit(void *ctx, const struct child_result *result)
+{
+	struct audit *audit = ctx;
+	struct task *task = audit->waiting;
+
+	audit->is_running = false;
+	audit->waiting = NULL;
+	audit->done_ms = loop_now_ms(audit->ops->conf.loop);
+	buf_reset(&audit->text);
+	if (result->status == 0 || result->status == 65)
+		buf_append_slice(&audit->text, result->out);
+	while (task) {
+		struct task *next = task->next;
+
+		on_done(task, result);
+		task = next;
+	}
+}
+
+/* That of the key, or a free one, or the one that was asked for longest ago. */
+static struct audit *find_audit(struct ops *ops, const char *key)
+{
+	struct audit *oldest = NULL;
+
+	for (int i = 0; i < AUDITS_MAX; i++) {
+		struct audit *audit = &ops->audits[i];
+
+		if (strcmp(audit->key, key) == 0)
+			return audit;
+		if (!audit->is_running && (!oldest || audit->done_ms < oldest->done_ms))
+			oldest = audit;
+	}
+	if (oldest) {
+		buf_reset(&oldest->text);
+		oldest->done_ms = 0;
+		snprintf(oldest->key, sizeof(oldest->key), "%s", key);
+	}
+	return oldest;
+}
+
+static void run_audit(struct ops *ops, struct task *task, const char *key,
+		      const char *const *args)
+{
+	struct audit *audit = find_audit(ops, key);
+	int64_t now = loop_now_ms(ops->conf.loop);
+
+	if (!audit) {
+		refuse(ops, task->request, 503, "busy", "too much is asked at once: try again");
+		free(task);
+		return;
+	}
+	if (!audit->is_running && audit->text.len &&
+	    now - audit->done_ms < AUDIT_REST * (audit->done_ms - audit->begun_ms)) {
+		answer(ops, task->request, 200, buf_slice(&audit->text));
+		free(task);
+		return;
+	}
+	if (!audit->is_running) {
+		int rc = child_run(ops->children, args, AUDIT_MS, on_audit, audit);
+
+		if (rc < 0) {
+			refuse(ops, task->request, 503, "busy", strerror(-rc));
+			free(task);
+			return;
+		}
+		audit->ops = ops;
+		audit->begun_ms = now;
+		audit->is_running = true;
+	}
+	task->next = audit->waiting;
+	audit->waiting = task;
+}
+
 static void ask_ledger(struct ops *ops, struct http_request *request, bool is_trace)
 {
-	char topics[URL_MAX + 16], data[PATH_MAX + 20], last[64], span[48], id[ID_MAX + 1];
+	char topics[URL_MAX + 16], data[PATH_MAX + 20], last[64], span[48] = "";
+	char id[ID_MAX + 1], key[64];
 	const char *args[10] = { "millrace", is_trace ? "trace" : "audit", ops->config_arg,
 				 "--json", topics };
 	int count = 5;
@@ -551,8 +640,13 @@ static void ask_ledger(struct ops *ops, struct http_request *request, bool is_tr
 		args[count++] = id;
 	}
 	task = new_task(ops, request, TASK_JSON);
-	if (task)
+	if (task && is_trace) {
 		run(ops, task, args, AUDIT_MS);
+	} else if (task) {
+		snprintf(key, sizeof(key), "%s/%s", span,
+			 http_query(request, "verify").len ? "verify" : "");
+		run_audit(ops, task, key, args);
+	}
 }
 
 /* --- sources --- */
@@ -787,5 +881,7 @@ void ops_close(struct ops *ops)
 		return;
 	children_close(ops->children);
 	json_close(ops->json);
+	for (int i = 0; i < AUDITS_MAX; i++)
+		buf_close(&ops->audits[i].text);
 	free(ops);
 }

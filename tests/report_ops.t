@@ -91,6 +91,9 @@ wait_for 5 grep -q 'event=exit name=sink:hook' "$T/up.log"
 ok $? "ends its sink"
 is "$(api POST destinations/hook/enable)$(grep -c '^enabled: yes' "$home/destinations/hook.yaml")" 2001 "and on again"
 is "$(api POST destinations/hook/explode)$(api POST destinations/..%2Fx/test)$(api POST destinations/--help/test)" 404400400 "nothing else"
+for _ in $(seq 20); do curl -sS -o /dev/null -w '%{http_code}\n' -H "Authorization: Bearer editor" "$url/api/audit?last=3h" & done > "$T/codes"
+wait $(jobs -p | tail -20)
+is "$(sort "$T/codes" | uniq -c | xargs)" "20 200" "twenty who ask the same at once wait for one audit"
 api GET 'trace?id=m3' > /dev/null
 is "$(body '[.found, .enriched[0].aggregate, (.enriched[0].destinations[] | .state)]')" '[true,"counted","delivered","done"]' "a trace"
 is "$(api GET 'trace?id=--nobody')$(body .found)" 200false "of nobody"
@@ -111,7 +114,7 @@ sources:
   - {name: app, write_key: k2, enabled: false}
   - name: shop
     write_key: $key" "lines are changed, nothing else"
-kept() { send k1 '{"userId":"u","event":"OFF"}' > /dev/null; api GET audit > /dev/null; before=$(body '.stages[0].out'); send k1 '{"userId":"u","event":"OFF"}' > /dev/null; api GET audit > /dev/null; [ "$before" = "$(body '.stages[0].out')" ]; }
+kept() { n=$((n + 1)); send k1 "{\"messageId\":\"off$n\",\"userId\":\"u\",\"event\":\"OFF\"}" > /dev/null; api GET "trace?id=off$n" > /dev/null; [ "$(body .found)" = false ]; }
 wait_for 10 kept
 ok $? "and keeps nothing"
 is "$(api POST sources/web/enable)$(body '.sources[0].enabled')$(grep -c 'enabled: true' "$home/millrace.yaml")" 200true1 "on again"
