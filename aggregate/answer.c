@@ -41,8 +41,6 @@ static const struct {
 	{ "paths", measure_paths, "steps", false },
 	{ "people", measure_people, "people", false },
 	{ "person", measure_person, "events", false },
-	{ "people", measure_people, "people", false },
-	{ "person", measure_person, "events", false },
 	{ "names", measure_names, "", true },
 };
 
@@ -257,6 +255,9 @@ static int ask_measure(struct answer *answer, size_t m, const struct snapshot *s
 	if (!measures[m].is_list)
 		buf_append_char(out, '{');
 	rc = measures[m].answer(&world, question, out, error);
+	/* What comes after the scan takes time, too. */
+	if (rc == 0)
+		rc = measure_must_stop(&world);
 	if (rc == 0 && !measures[m].is_list) {
 		rc = put_unknown(snapshot, question, measures[m].answer == measure_people, out);
 		put_tail(answer, world.now_us, world.scanned, out);

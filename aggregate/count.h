@@ -64,7 +64,8 @@ MUST_CHECK int count_round(struct count *count, bool all, count_emit_fn *emit, v
 			   struct err *err);
 
 struct count_counts {
-	uint64_t cells, rounds, left_out;       /* left_out: of values too long or too many */
+	uint64_t cells, rounds;
+	uint64_t left_out;              /* cells, of values too long or too many */
 	int64_t since_us;               /* buckets before it stay as they were said; 0: none */
 };
 struct count_counts count_counts(const struct count *count);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "aggregate/ingest.h"
 
+#include "aggregate/serve.h"
 #include "lib/record.h"
 #include "lib/when.h"
 
@@ -97,6 +98,7 @@ static void set_gauges(struct ingest *ingest)
 	struct store_counts counts = store_counts(ingest->store);
 	struct row_counts rows = row_counts(ingest->taker);
 	struct saved_counts saved = saved_counts(ingest->saved);
+	struct serve_counts served = serve_counts(ingest->serve);
 	struct count_counts cells = count_counts(ingest->count);
 	const uint64_t values[] = {
 		counts.events, persons_count(store_persons(ingest->store)), counts.files,
@@ -104,7 +106,7 @@ static void set_gauges(struct ingest *ingest)
 		counts.properties_left_out + rows.left_out, counts.events_left_out, rows.adjusted,
 		counts.deleted, ingest->state.emitted, saved.queries + saved.funnels,
 		saved.members, saved.emitted, saved.failed, cells.cells, cells.left_out,
-		counts.forks,
+		counts.forks, served.asked, served.late, served.large, served.canceled,
 	};
 
 	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++)
@@ -201,6 +203,13 @@ static int ingest_begin(void *ctx, struct filter *filter, struct err *err)
 		  "Rolling counts that were not told: a value too long, or too many." },
 		{ METRIC_COUNTER, "millrace_aggregate_forks_total",
 		  "Times that persons were copied because a question took long." },
+		{ METRIC_COUNTER, "millrace_aggregate_questions_total", "Questions." },
+		{ METRIC_COUNTER, "millrace_aggregate_questions_late_total",
+		  "Questions that took too long (408)." },
+		{ METRIC_COUNTER, "millrace_aggregate_questions_large_total",
+		  "Questions that needed too much memory (413)." },
+		{ METRIC_COUNTER, "millrace_aggregate_questions_canceled_total",
+		  "Questions that stopped because the client went away." },
 	};
 	struct ingest *ingest = ctx;
 

@@ -36,7 +36,8 @@ struct ingest {
 	struct progress_state state;    /* the filter's thread's; copied to progress */
 	int64_t received_us[BUS_PARTITIONS_MAX];        /* of the last record */
 	int64_t looked_ms, emitted_ms;
-	struct metric *gauges[19];
+	struct serve *serve;            /* for its counts; may be NULL */
+	struct metric *gauges[23];
 };
 
 /* next[p]: as the store said. Counts of what the store has are made where count is set. */

@@ -152,9 +152,14 @@ static int open_serve(struct program *p, struct err *err)
 		.progress = &p->progress, .log = &p->log, .threads = (int)p->conf.query_threads,
 		.deadline_ms = p->conf.query_ms, .memory_max = (size_t)p->conf.query_memory,
 	};
+	int rc;
 
 	block_signals();
-	return p->conf.rebuild ? 0 : serve_open(&p->serve, &conf, err);
+	if (p->conf.rebuild)
+		return 0;
+	rc = serve_open(&p->serve, &conf, err);
+	p->ingest->serve = p->serve;
+	return rc;
 }
 
 static int run(struct program *p, struct err *err)

@@ -10,8 +10,11 @@
 #ifndef AGGREGATE_MEASURE_H
 #define AGGREGATE_MEASURE_H
 
+#include <errno.h>
+
 #include "aggregate/question.h"
 #include "aggregate/scan.h"
+#include "lib/when.h"
 
 struct saved;
 
@@ -32,6 +35,14 @@ struct measure_world {
 	atomic_size_t charged;          /* of it, by what is no scan's */
 	uint64_t scanned;               /* out */
 };
+
+/* -ECANCELED, -ETIME: for loops that are no scan's, now and then. */
+static inline int measure_must_stop(const struct measure_world *world)
+{
+	if (world->cancel && atomic_load_explicit(world->cancel, memory_order_relaxed))
+		return -ECANCELED;
+	return world->deadline_ms && when_monotonic_ms() > world->deadline_ms ? -ETIME : 0;
+}
 
 /* What its conditions need to know. */
 static inline struct predicate_world measure_predicates(const struct measure_world *world,

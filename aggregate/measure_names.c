@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <strings.h>
 
-#define LIMIT_MAX 10000
+#define LIMIT_MAX   10000
+#define STOP_ACTORS 1024
 
 enum { KIND_EVENTS, KIND_PROPERTIES, KIND_VALUES };
 
@@ -52,16 +53,18 @@ static int add(struct names *names, struct slice text, uint64_t count, const cha
 }
 
 /* Rows by code; event_code 0: whatever the event. Rows of forgotten actors do not count. */
-static uint64_t count_codes(const struct column_file *file, const struct column *column,
-			    uint32_t event_code, uint64_t *counts)
+static int count_codes(struct measure_world *world, const struct column_file *file,
+		       const struct column *column, uint32_t event_code, uint64_t *counts)
 {
 	uint32_t at = 0;
-	uint64_t scanned = 0;
 
 	for (uint32_t a = 0; a < file->actors; a++) {
 		uint32_t row = column_first(file, a), end = file->start[a + 1];
+		int rc = a % STOP_ACTORS == 0 ? measure_must_stop(world) : 0;
 
-		scanned += end - row;
+		if (rc < 0)
+			return rc;
+		world->scanned += end - row;
 		for (; row < end; row++) {
 			if (event_code && column_load(file->event->codes, file->event->width,
 						      row) != event_code)
@@ -69,7 +72,7 @@ static uint64_t count_codes(const struct column_file *file, const struct column 
 			counts[column_code(column, row, &at)]++;
 		}
 	}
-	return scanned;
+	return 0;
 }
 
 /* The code of the event that is asked for; false: the file has none of it. */
@@ -110,8 +113,8 @@ static int count_numbers(struct ask *ask, const struct scan_prop_conf *conf, uin
 			rc = -ENOMEM;
 			break;
 		}
-		ask->world->scanned += count_codes(file, column, event_code, codes);
-		for (uint32_t code = 1; code <= column->values; code++)
+		rc = count_codes(ask->world, file, column, event_code, codes);
+		for (uint32_t code = 1; rc == 0 && code <= column->values; code++)
 			counts[scan_look_code(look, f, code)] += codes[code];
 		free(codes);
 	}
@@ -168,9 +171,12 @@ static int count_profiles(struct ask *ask, uint64_t **countsp)
 		rc = scan_look_open(&look, ask->values);
 	if (rc == 0 && !(counts = calloc(scan_prop_count(ask->values), sizeof(*counts))))
 		rc = -ENOMEM;
-	for (uint32_t i = 1; rc == 0 && i < persons_actor_count(persons); i++)
+	for (uint32_t i = 1; rc == 0 && i < persons_actor_count(persons); i++) {
 		if (leaders[i] == i)
 			counts[scan_look(look, i, NULL)]++;
+		if (i % STOP_ACTORS == 0)
+			rc = measure_must_stop(ask->world);
+	}
 	scan_look_close(look);
 	*countsp = counts;
 	return rc;
@@ -223,6 +229,7 @@ static int add_column(struct ask *ask, struct names *names, const struct column_
 	uint64_t count = column->set, *codes;
 	uint32_t event_code;
 	struct prop value = column_value(column, column->values);
+	int rc;
 
 	if (ask->event.ptr || file->gone_count) {
 		if (!event_code_of(ask, file, &event_code))
@@ -230,11 +237,13 @@ static int add_column(struct ask *ask, struct names *names, const struct column_
 		codes = calloc((size_t)column->values + 1, sizeof(*codes));
 		if (!codes)
 			return -ENOMEM;
-		ask->world->scanned += count_codes(file, column, event_code, codes);
+		rc = count_codes(ask->world, file, column, event_code, codes);
 		count = 0;
 		for (uint32_t code = 1; code <= column->values; code++)
 			count += codes[code];
 		free(codes);
+		if (rc < 0)
+			return rc;
 	}
 	if (!count || !starts(column->name, ask->prefix))
 		return 0;

@@ -550,7 +550,9 @@ static int walk_chunk(struct walker *walker, uint32_t from, uint32_t to)
 	for (uint32_t leader = from; leader < to && rc == 0; leader++) {
 		if (leader != PERSON_NOBODY && scan->leaders[leader] != leader)
 			continue;
-		rc = take_person(walker, leader);
+		rc = scan_pause(walker);
+		if (rc == 0)
+			rc = take_person(walker, leader);
 		if (rc == 0 && (walker->count || (conf->with_everyone && leader != PERSON_NOBODY &&
 						  is_known(scan, leader))))
 			rc = hand_over(walker, leader);

@@ -9,8 +9,10 @@
 static int hand_over(struct walker *walker)
 {
 	struct scan_block *block = walker->block;
-	int rc = block->count ? walker->scan->block_ops->take(walker->state, block) : 0;
+	int rc = scan_pause(walker);
 
+	if (rc == 0 && block->count)
+		rc = walker->scan->block_ops->take(walker->state, block);
 	block->count = 0;
 	return rc < 0 ? rc : 0;
 }

@@ -56,6 +56,7 @@ struct scan_tie {
 /* One thread at work. */
 struct walker {
 	struct scan *scan;
+	uint64_t looked;                /* scanned, when scan_pause looked last */
 	int thread;
 	void *state;
 	uint32_t *at;                   /* [file_count]: place in file->actor, for rising leaders */
@@ -78,6 +79,14 @@ struct walker {
 uint32_t scan_find_actor(const struct column_file *file, uint32_t actor);
 /* -ECANCELED, -ETIME. */
 MUST_CHECK int scan_must_stop(const struct scan_conf *conf);
+/* The same, every so many rows: for loops within a chunk, whose persons may have very many. */
+static inline int scan_pause(struct walker *walker)
+{
+	if (walker->scanned - walker->looked < 2048)
+		return 0;
+	walker->looked = walker->scanned;
+	return scan_must_stop(walker->scan->conf);
+}
 
 /* The selectors of `match` whose conditions the row satisfies. */
 uint64_t scan_check_row(const struct walker *walker, size_t file, uint32_t row, int64_t time_us,

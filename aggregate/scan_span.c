@@ -65,6 +65,8 @@ static int take_person(struct walker *walker, uint32_t leader)
 	}
 	if (rc == 0 && scan->ring[leader] != leader)
 		rc = gather_ring(walker, leader);
+	if (rc == 0)
+		rc = scan_pause(walker);
 	if (rc == 0 && walker->spans.count)
 		rc = scan->span_ops->take(walker->state, &walker->spans);
 	return rc < 0 ? rc : 0;

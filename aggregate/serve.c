@@ -57,6 +57,7 @@ struct serve {
 	pthread_cond_t work;
 	struct list queue, done;        /* under lock */
 	struct job *busy[WORKERS];      /* under lock */
+	struct serve_counts counts;     /* under lock */
 	bool must_stop;
 	struct worker workers[WORKERS];
 };
@@ -207,6 +208,10 @@ static void *work(void *ctx)
 		job->status = answer_ask(worker->answer, &job->ask, &job->out, &job->type);
 		pthread_mutex_lock(&serve->lock);
 		serve->busy[index] = NULL;
+		serve->counts.asked++;
+		serve->counts.late += job->status == 408;
+		serve->counts.large += job->status == 413;
+		serve->counts.canceled += job->status == 499;
 		push(&serve->done, job);
 		pthread_mutex_unlock(&serve->lock);
 		/* A counter that is full wakes, too. */
@@ -306,6 +311,18 @@ int serve_open(struct serve **servep, const struct serve_conf *conf, struct err 
 const char *serve_address(const struct serve *serve)
 {
 	return httpd_address(serve->httpd);
+}
+
+struct serve_counts serve_counts(struct serve *serve)
+{
+	struct serve_counts counts = { 0 };
+
+	if (!serve)
+		return counts;
+	pthread_mutex_lock(&serve->lock);
+	counts = serve->counts;
+	pthread_mutex_unlock(&serve->lock);
+	return counts;
 }
 
 void serve_close(struct serve *serve)

@@ -35,6 +35,12 @@ struct serve_conf {
  * before. */
 MUST_CHECK int serve_open(struct serve **servep, const struct serve_conf *conf, struct err *err);
 const char *serve_address(const struct serve *serve);
+struct serve_counts {
+	uint64_t asked;                 /* answered or given up: also those below */
+	uint64_t late, large, canceled; /* 408, 413, the client went away */
+};
+/* Of any thread; serve may be NULL. */
+struct serve_counts serve_counts(struct serve *serve);
 /* Ends the threads; questions without an answer are dropped. */
 void serve_close(struct serve *serve);
 

@@ -450,36 +450,56 @@ static int replace_name(struct store *store, struct store_row *row)
 	return 0;
 }
 
-/* Is the row in this file, within STORE_REPEAT_US of its time? */
-static bool is_in_file(const struct column_file *file, const struct store_row *row)
+/* Is the row among these? */
+static bool is_among(const struct column_file *file, uint32_t from, uint32_t to,
+		     const struct store_row *row)
 {
-	const struct column *column = column_find(file, SLICE("$source"));
-	const struct store_prop *source = find_prop(row, SLICE("$source"));
-	uint32_t hint = 0, at = 0, begin, count, low, high;
+	struct prop none = { PROP_NONE, 0, { NULL, 0 } }, value = none;
 
-	if (!column_run(file, row->actor, &hint, &begin, &count))
-		return false;
-	low = begin;
-	high = begin + count;
-	while (low < high) {
-		uint32_t middle = low + (high - low) / 2;
+	for (uint32_t at = 0; from < to; from++) {
+		const struct store_prop *source;
+		const struct column *column;
 
-		if (file->time[middle] < row->time_us - STORE_REPEAT_US)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	for (; low < begin + count && file->time[low] <= row->time_us + STORE_REPEAT_US; low++) {
-		struct prop none = { PROP_NONE, 0, { NULL, 0 } }, value = none;
-
-		if (memcmp(&file->message[low], &row->message, sizeof(row->message)) != 0)
+		if (memcmp(&file->message[from], &row->message, sizeof(row->message)) != 0)
 			continue;
+		source = find_prop(row, SLICE("$source"));
+		column = column_find(file, SLICE("$source"));
 		if (column)
-			value = column_value(column, column_code(column, low, &at));
+			value = column_value(column, column_code(column, from, &at));
 		if (prop_compare(&value, source ? &source->value : &none) == 0)
 			return true;
 	}
 	return false;
+}
+
+/* The first of an actor's rows that is not before the time. */
+static uint32_t find_time(const struct column_file *file, uint32_t low, uint32_t high,
+			  int64_t time_us)
+{
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (file->time[middle] < time_us)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/* Is the row in this file? First where its time is; of an actor with very many rows only there. */
+static bool is_in_file(const struct column_file *file, const struct store_row *row)
+{
+	uint32_t hint = 0, begin, count, from, to;
+
+	if (!column_run(file, row->actor, &hint, &begin, &count))
+		return false;
+	from = find_time(file, begin, begin + count, row->time_us - STORE_REPEAT_US);
+	to = find_time(file, from, begin + count, row->time_us + STORE_REPEAT_US + 1);
+	if (is_among(file, from, to, row))
+		return true;
+	return count <= STORE_REPEAT_ROWS &&
+	       (is_among(file, begin, from, row) || is_among(file, to, begin + count, row));
 }
 
 static bool is_repeat(const struct store *store, const struct store_row *row)
@@ -494,9 +514,7 @@ static bool is_repeat(const struct store *store, const struct store_row *row)
 	for (size_t i = store->count; i-- > 0;) {
 		const struct column_file *file = store->list[i]->file;
 
-		if (column_bloom_has(column_bloom_block(file, hash), hash) &&
-		    row->time_us >= file->time_min - STORE_REPEAT_US &&
-		    row->time_us <= file->time_max + STORE_REPEAT_US && is_in_file(file, row))
+		if (column_bloom_has(column_bloom_block(file, hash), hash) && is_in_file(file, row))
 			return true;
 	}
 	return false;

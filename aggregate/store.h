@@ -34,8 +34,10 @@
 
 #define STORE_HEAD_MAX 16384
 #define STORE_LOGIC    "1"              /* rises when rows come to mean something else */
-/* A message is looked for this far from its time: what a sender repeats comes within days. */
-#define STORE_REPEAT_US (INT64_C(7) * 86400 * 1000000)
+/* A message is looked for among all rows of its actor, but in a file with more rows of his than
+ * STORE_REPEAT_ROWS (robots, events without an id) only this far from its time. */
+#define STORE_REPEAT_ROWS 65536
+#define STORE_REPEAT_US   (INT64_C(7) * 86400 * 1000000)
 /* Stands for the events' names over names_max. */
 #define STORE_REST     "$too_many_names"
 

@@ -123,6 +123,7 @@ struct world {
 	int64_t next[BUS_PARTITIONS_MAX];       /* offsets as a bus would have them */
 	int read[PARTITIONS];           /* index into records of the next one of each */
 	struct buf answers;
+	int late;                       /* questions that did not stop */
 };
 
 static void must(int rc, const struct err *err)
@@ -232,6 +233,51 @@ static int pick(const struct world *w, const struct record *records, uint64_t *s
 	return best;
 }
 
+/* Every kind of question keeps its deadline and stops when its client is gone. */
+static int ask_late(struct world *w)
+{
+	static const char *const late[][2] = {
+		{ "/v1/query/names", "{\"kind\":\"values\",\"prop\":\"n\"}" },
+		{ "/v1/query/names", "{\"kind\":\"properties\",\"event\":\"A\"}" },
+		{ "/v1/query/names", "{\"kind\":\"events\"}" },
+		{ "/v1/query/trend", "{\"measures\":[{\"event\":\"A\"}]}" },
+		{ "/v1/query/trend", "{\"measures\":[{\"event\":\"A\",\"measure\":\"unique\"}]}" },
+		{ "/v1/query/funnel", "{\"steps\":[{\"event\":\"A\"}]}" },
+		{ "/v1/query/retention", "{\"start\":{\"event\":\"A\"},\"return\":{\"event\":\"*\"}}" },
+		{ "/v1/query/people", "{\"query\":{\"did\":\"A\"}}" },
+		{ "/v1/query/sessions", "{}" },
+		{ "/v1/query/paths", "{\"start\":{\"event\":\"A\"}}" },
+		{ "/v1/query/lifecycle", "{\"event\":\"*\"}" },
+		{ "/v1/query/stickiness", "{\"event\":\"*\"}" },
+	};
+	struct progress progress = { .lock = PTHREAD_MUTEX_INITIALIZER };
+	struct answer_conf conf = { .store = w->store, .progress = &progress, .threads = 1 };
+	struct answer *answer;
+	struct err err = { "" };
+	int wrong = 0;
+
+	must(answer_open(&answer, &conf, &err), &err);
+	for (size_t i = 0; i < 2 * sizeof(late) / sizeof(late[0]); i++) {
+		const atomic_bool gone = true;
+		struct answer_request request = {
+			.method = SLICE("POST"), .path = slice_from(late[i / 2][0]),
+			.body = slice_from(late[i / 2][1]), .cancel = i % 2 ? &gone : NULL,
+			.deadline_ms = i % 2 ? 0 : 1,
+		};
+		struct buf out = { 0 };
+		const char *type;
+		int status = answer_ask(answer, &request, &out, &type);
+
+		if (status != (i % 2 ? 499 : 408)) {
+			printf("# %s %s: %d\n", late[i / 2][0], late[i / 2][1], status);
+			wrong++;
+		}
+		buf_close(&out);
+	}
+	answer_close(answer);
+	return wrong;
+}
+
 static void ask_all(struct world *w)
 {
 	struct progress progress = { .lock = PTHREAD_MUTEX_INITIALIZER };
@@ -300,6 +346,7 @@ static void play(struct world *w, const struct record *records, uint64_t *seed, 
 		}
 	}
 	ask_all(w);
+	w->late += ask_late(w);
 	close_world(w);
 }
 
@@ -342,6 +389,7 @@ static int rounds(bool with_deletes)
 		printf("# %s\n", quiet.answers.ptr);
 		wrong++;
 	}
+	wrong += quiet.late + other.late;
 	buf_close(&quiet.answers);
 	buf_close(&other.answers);
 	if (rmdir(quiet.dir) < 0) {

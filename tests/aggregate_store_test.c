@@ -474,6 +474,42 @@ static void test_limits(struct tap *tap)
 	remove_place(&place);
 }
 
+/* A message is kept once, however far its times are apart, in memory and on disk. */
+static void test_far_repeat(struct tap *tap)
+{
+	struct world world = { .seed = 11 };
+	struct place place = new_place("repeat");
+	struct store *store = open_store(&place, 1);
+	struct err err = { "" };
+	struct store_row row;
+	int rc[3];
+
+	store_change_begin(store);
+	for (uint64_t i = 0; i < 200; i++)
+		add(store, world_row(&world, i));
+	if (store_change_end(store, &err) < 0)
+		abort();
+	for (int at = 0; at < 3; at++) {
+		/* in the head, in files, after a start */
+		store_change_begin(store);
+		row = *world_row(&world, 7);
+		row.time_us += (at + 1) * INT64_C(400) * 86400 * 1000000;
+		rc[at] = store_add(store, &row, &err);
+		if (store_change_end(store, &err) < 0 ||
+		    store_commit(store, place.next, 1, true, &err) < 0 ||
+		    store_settle(store, &err) < 0)
+			abort();
+		if (at == 0)
+			continue;
+		store_close(store);
+		store = open_store(&place, 1);
+	}
+	OK(tap, rc[0] == 0 && rc[1] == 0 && rc[2] == 0,
+	   "a repeat with a time of other years is one: %d %d %d", rc[0], rc[1], rc[2]);
+	store_close(store);
+	remove_place(&place);
+}
+
 /* Rows and persons of a snapshot that is already there. */
 static struct buf bytes_held(const struct snapshot *snapshot, uint32_t *rows)
 {
@@ -594,6 +630,7 @@ int main(void)
 	test_many(&tap);
 	test_forget(&tap);
 	test_long_question(&tap);
+	test_far_repeat(&tap);
 	test_refusals(&tap);
 	test_turns(&tap);
 	test_limits(&tap);
