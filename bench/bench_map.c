@@ -29,7 +29,7 @@ struct bench {
 	atomic_bool stop;
 };
 
-static void die(const char *what, const char *words)
+_Noreturn static void die(const char *what, const char *words)
 {
 	fprintf(stderr, "bench_map: %s: %s\n", what, words);
 	exit(1);
@@ -164,7 +164,7 @@ static void map_kind(struct bench *b, const char *dir, const char *name, double 
 	struct dest_env env = { .name = name, .schema = b->schema, .topic = "enriched",
 				.stop = &b->stop, .guard = &guard, .timeout_ms = 1000 };
 	struct mapper *mapper;
-	struct setup *setup;
+	struct setup *setup = NULL;
 	struct err err = { "" };
 	struct dest *dest;
 
