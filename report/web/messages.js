@@ -15,7 +15,7 @@ function Form({ table, queries, name, value: was, close, done }) {
   const names = useAsk('names', { kind: 'properties', of: 'profile', limit: 100 });
   const channel = table.channels.find((c) => c.channel === value.channel) || table.channels[0];
   const later = table.common.filter((f) => !['enabled', 'query', 'on', 'channel'].includes(f.name));
-  const rest = channel.fields.filter((f) => !FIRST.includes(f.name));
+  const rest = channel.fields.filter((f) => !FIRST.includes(f.name) && !f.required);
   const put = (key, v) => setValue({ ...value, [key]: v });
   const input = (f) => html`<div onFocusIn=${() => ['subject', 'text', 'html'].includes(f.name) && setLast(f.name)}>
     <${Input} key=${f.name} field=${f} value=${value[f.name]} error=${wrongOf(error, f.name)}
@@ -35,7 +35,7 @@ function Form({ table, queries, name, value: was, close, done }) {
       <${Select} label="When" value=${value.on || 'enter'} set=${(on) => put('on', on)} options=${Object.entries(WHEN)} />
       <div class="row"><${Choices} label="Channel" value=${channel.channel} set=${(c) => put('channel', c)} options=${table.channels.map((c) => c.channel)} />
         <span class="soft small">${channel.summary}</span></div>
-      ${FIRST.map((n) => channel.fields.find((f) => f.name === n)).filter(Boolean).map(input)}
+      ${[...channel.fields.filter((f) => f.required && !FIRST.includes(f.name)), ...FIRST.map((n) => channel.fields.find((f) => f.name === n)).filter(Boolean)].map(input)}
       ${channel.fields.some((f) => f.name === 'text') && html`<div class="row"><span class="soft">Put in a property of the person:</span>
         <${Pick} label="Property" clear items=${(names.answer?.names || []).map((n) => ({ name: n.name, note: number(n.count) }))}
           set=${(n) => put(last, `${value[last] || ''}{{ ${/^\w+$/.test(n) ? n : `profile["${n}"]`} | default: "" }}`)} /></div>`}
