@@ -3,7 +3,7 @@ import { html, useEffect, useRef, useState, number, personHref, send } from './a
 import { Check, Empty, Pairs, Pick, Title } from './parts.js';
 import { PickEvent, propWords, useNames } from './query.js';
 
-const ROWS = 200;
+const ROWS = 100;
 const FIELDS = ['type', 'source', 'user_id', 'anonymous_id', 'country', 'region', 'city', 'browser', 'browser_version', 'os', 'device', 'bot', 'url', 'path', 'title',
   'referring_domain', 'utm_source', 'utm_medium', 'utm_campaign', 'library', 'locale', 'ip', 'group_id', 'message_id'];
 const COLUMNS = ['person', 'place', 'browser', 'referring_domain'];
@@ -19,7 +19,8 @@ function cell(r, column) {
 }
 
 // Rows come by EventSource, which goes on behind the last id by itself; where it gives up (the session is over, the
-// server restarts), a new one is told the last id. At most four changes of the page a second, however many rows come.
+// server restarts), a new one is told the last id. At most four changes of the page a second, however many rows come,
+// and fewer where drawing takes long: a quarter of the time at most, but every second at least.
 function useFeed(query, paused) {
   const [state, setState] = useState({ rows: [], status: 'connecting', waiting: 0 });
   const held = useRef(paused);
@@ -49,15 +50,21 @@ function useFeed(query, paused) {
       };
     };
     open();
-    const tick = setInterval(() => {
+    let pause;
+    const tick = () => {
+      pause = setTimeout(tick, 250);
       if (!more) return;
       if (held.current && filled) { setState((s) => (s.waiting === more ? s : { ...s, waiting: more })); return; }
       const fresh = queue.splice(0).slice(-ROWS).map((text) => JSON.parse(text)).reverse();
       more = 0;
       filled = true;
+      clearTimeout(pause);
+      const begun = performance.now();
       setState((s) => ({ ...s, rows: [...fresh, ...s.rows].slice(0, ROWS), waiting: 0 }));
-    }, 250);
-    return () => { source.close(); clearInterval(tick); clearTimeout(timer); };
+      pause = setTimeout(() => { pause = setTimeout(tick, Math.max(250, Math.min(1000, 3 * (performance.now() - begun)))); }, 0);
+    };
+    tick();
+    return () => { source.close(); clearTimeout(pause); clearTimeout(timer); };
   }, [query]);
   return state;
 }
@@ -104,9 +111,9 @@ export default function Live({ me, state, set }) {
       <input type="search" aria-label="Search in events" placeholder="Search" value=${q} onChange=${(e) => put({ q: e.target.value || undefined })} /></div>
     ${feed.rows.length ? html`<div class="card scroll" tabindex="0" role="region" aria-label="Events" onMouseEnter=${() => setOver(true)} onMouseLeave=${() => setOver(false)}><table><caption class="sr">The latest events, newest first</caption>
       <thead><tr><th scope="col">Event</th><th scope="col">Time</th>${columns.map((c) => html`<th scope="col">${words(c)}</th>`)}</tr></thead><tbody>
-      ${feed.rows.map((r) => html`<tr key=${r.id}><th scope="row"><button class="cell" aria-expanded=${String(open === r.id)} onClick=${() => setOpen(open === r.id ? '' : r.id)}>${open === r.id ? '▾' : '▸'} ${r.event}</button></th>
+      ${feed.rows.map((r, i) => html`<tr key=${i}><th scope="row"><button class="cell" aria-expanded=${String(open === r.id)} onClick=${() => setOpen(open === r.id ? '' : r.id)}>${open === r.id ? '▾' : '▸'} ${r.event}</button></th>
         <td class="nowrap" title=${r.timestamp}>${clock(r.timestamp)}</td>${columns.map((c) => html`<td>${cell(r, c)}</td>`)}</tr>
-        ${open === r.id && html`<${Details} key=${`${r.id}+`} r=${r} columns=${columns.length + 2} />`}`)}</tbody></table></div>
+        ${open === r.id && html`<${Details} key=${`${i}+`} r=${r} columns=${columns.length + 2} />`}`)}</tbody></table></div>
       <p class="soft small">The list rests while the pointer is over it or a row is open. IP geolocation by <a href="https://db-ip.com" rel="noreferrer">DB-IP</a>.</p>` :
     html`<${Empty} title=${query ? 'Nothing like that yet' : 'Waiting for the first event'}><p>Events show here within two seconds.${query ? ' Take a filter away to see others.' : ''}</p>
       ${!query && html`<a class="button" href="#/sources">How to send events</a>`}<//>`}`;
