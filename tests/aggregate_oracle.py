@@ -114,5 +114,66 @@ for filter in FILTERS:
                 "Europe/Stockholm", filter, by)
 for measure in ("sum", "avg", "max", "median", "p90", "distinct"):
     compare(f"{measure} of price by plan", "View", measure, "week", "America/New_York", FILTERS[0], True)
+
+
+# Funnels: a person reached step k where events of the steps follow each other (or are of the same
+# instant) within the window from the first.
+def funnel(words, steps, days, filter=FILTERS[0], first=False):
+    where, sql_where = filter
+    question = {"from": "2026-03-15", "to": "2026-11-10", "zone": "Europe/Stockholm",
+                "window": {"n": days, "unit": "day"}, "steps": [{"event": step} for step in steps]}
+    if where:
+        question["where"] = where
+    if first:
+        question["count"] = "first"
+    got = [step["count"] for step in world.ask("funnel", question)[1]["steps"]]
+    db.execute(f"""create or replace temp table s as select person, event, ts, message_id from p
+                   where person is not null and {sql_where}""")
+    pick = "arg_min(message_id, (ts, message_id)) as m0, min(ts) as t" if first else "message_id as m0, ts as t"
+    db.execute(f"""create or replace temp table c as select person, {pick}, {"min(ts)" if first else "ts"} as last_ts
+        from s where event = '{steps[0]}' and timezone('Europe/Stockholm', ts) >= timestamp '2026-03-15'
+        and timezone('Europe/Stockholm', ts) < timestamp '2026-11-11' {"group by person" if first else ""}""")
+    wanted = [db.execute("select count(distinct person) from c").fetchone()[0]]
+    ids = ["m0"]
+    for k, step in enumerate(steps[1:], 1):
+        kept = ", ".join(f"c.{i}" for i in ids)
+        other = " and ".join(f"s.message_id <> c.{i}" for i in ids)
+        db.execute(f"""create or replace temp table d as select c.person, {kept}, s.message_id as m{k}, c.t,
+            s.ts as last_ts from c join s on s.person = c.person and s.event = '{step}' and s.ts >= c.last_ts
+            and s.ts <= c.t + interval '{days * 24} hours' and {other}""")
+        db.execute("create or replace temp table c as select * from d")
+        wanted.append(db.execute("select count(distinct person) from c").fetchone()[0])
+        ids.append(f"m{k}")
+    tap.same(got, wanted, f"funnel {words}")
+    tap.ok(wanted[-1] > 0, f"... which {wanted[-1]} persons end")
+
+
+funnel("View, Buy, Sign up in 60 days", ["View", "Buy", "Sign up"], 60)
+funnel("View, View, Buy in 30 days", ["View", "View", "Buy"], 30)
+funnel("View, Buy in 7 days where plan is not pro", ["View", "Buy"], 7, FILTERS[2])
+funnel("the first View, Buy, View in 90 days", ["View", "Buy", "View"], 90, first=True)
+
+
+# Retention by local weeks: who viewed in a week, and bought in the k-th after it.
+def retention():
+    answer = world.ask("retention", {"from": "2026-03-16", "to": "2026-06-14", "zone": "Europe/Stockholm",
+                                     "unit": "week", "periods": 6, "start": {"event": "View"},
+                                     "return": {"event": "Buy"}, "kind": "recurring", "mode": "on",
+                                     "clock": "calendar"})[1]
+    db.execute("""create or replace temp table w as select distinct person, event,
+        date_trunc('week', timezone('Europe/Stockholm', ts)) as week from p where person is not null""")
+    sizes = db.execute("""select week, count(*) from w where event = 'View' and week >= date '2026-03-16'
+        and week < date '2026-06-15' group by 1 order by 1""").fetchall()
+    back = dict(((str(week)[:10], k), n) for week, k, n in db.execute("""select a.week,
+        date_diff('week', a.week, b.week) as k, count(*) from w a join w b on a.person = b.person and
+        a.event = 'View' and b.event = 'Buy' and b.week > a.week group by 1, 2""").fetchall())
+    got = {c["bucket"]: c["size"] for c in answer["cohorts"]}
+    tap.same(got, {str(week)[:10]: n for week, n in sizes}, f"retention: {len(sizes)} cohorts")
+    differ = [(c["bucket"], k, v, back.get((c["bucket"], k), 0)) for c in answer["cohorts"]
+              for k, v in enumerate(c["values"]) if k and v != back.get((c["bucket"], k), 0)]
+    tap.same(differ[:5], [], "and who came back, by week")
+
+
+retention()
 world.close()
 sys.exit(tap.end())

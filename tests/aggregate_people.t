@@ -104,7 +104,10 @@ stop i5
 # P01-P04: windows that end now
 ago() { date -u -d "@$(($(date +%s) - $1 * 86400))" +%Y-%m-%dT%H:%M:%S.000Z; }
 view() { n=$((n + 1)); echo "{\"type\":\"track\",\"event\":\"view\",\"userId\":\"$1\",\"messageId\":\"m$n\",\"timestamp\":\"$(ago "$2")\"}"; }
-{ view p1 2; view p1 4; view p2 9; view p2 12; view p3 1; view p3 5; view p3 9; view p4 20; } | send p1
+{ view p1 2; view p1 4; view p2 9; view p2 12; view p3 1; view p3 5; view p3 9; view p4 20
+  # P04: p1 comes again after a week; p2 never was away, p3 stayed away, p4 is new
+  { view p1 1; view p1 12; view p2 1; view p2 4; view p2 12; view p3 12; view p4 1; } | sed 's/"view"/"run"/; s/"m\([0-9]*\)"/"r\1"/'
+} | send p1
 serve p1
 read_all
 last() { echo "\"within\":{\"last\":{\"n\":$1,\"unit\":\"day\"}}"; }
@@ -114,9 +117,9 @@ is "$(who "{\"did\":\"view\",\"count\":{\"op\":\"<=\",\"n\":2},$(last 10)}")" '[
 like "$(ask /v1/query/people '{"query":{"did":"view","count":{"op":"=","n":0}}}')" \
   '"at":"/query/count/n".*did_not' "P03: not at all is asked for with did_not"
 is "$(who "{\"did_not\":\"view\",$(last 7)}")" '["p2","p4"]' "did_not: all known who did not"
-is "$(who "{\"and\":[{\"did\":\"view\",$(last 2)},{\"did\":\"view\",\"within\":{\"from\":\"2020-01-01\",
-  \"to\":\"$(ago 8 | cut -c1-10)\"}},{\"not\":{\"did\":\"view\",\"within\":{\"from\":\"$(ago 7 | cut -c1-10)\",
-  \"to\":\"$(ago 3 | cut -c1-10)\"}}}]}")" '[]' "P04: restarted: nobody was silent in between"
+is "$(who "{\"and\":[{\"did\":\"run\",$(last 2)},{\"did\":\"run\",\"within\":{\"from\":\"2020-01-01\",
+  \"to\":\"$(ago 8 | cut -c1-10)\"}},{\"did_not\":\"run\",\"within\":{\"from\":\"$(ago 7 | cut -c1-10)\",
+  \"to\":\"$(ago 3 | cut -c1-10)\"}}]}")" '["p1"]' "P04: restarted: silent between 7 and 2 days ago"
 is "$(who "{\"first_time\":\"view\",$(last 5)}")" '["p1"]' "first_time"
 is "$(who "{\"sequence\":[{\"event\":\"view\"},{\"event\":\"view\"}],\"window\":{\"n\":2,\"unit\":\"day\"}}")" \
   '["p1"]' "sequence within two days"
