@@ -1,5 +1,5 @@
 // home.js - the board: saved reports as cards with small charts, in an order of one's own
-import { html, useAsk, useState, number, percent, canEdit, hrefOf, plural } from './api.js';
+import { html, useAsk, useGet, useState, number, percent, canEdit, hrefOf, plural } from './api.js';
 import { Empty, Pick, State, Title, toast } from './parts.js';
 import { COLOURS, Bars, Spark } from './spark.js';
 import { eventWords } from './query.js';
@@ -34,6 +34,13 @@ function Card({ title, href, kind, state, children }) {
 const STARTERS = [['Events per day', 'trend', { measures: [{ event: '*', measure: 'total' }] }], ['People per day', 'trend', { measures: [{ event: '*', measure: 'unique' }] }],
   ['The most frequent events', 'trend', {}], ['Who comes back', 'retention', {}], ['Everybody', 'people', {}]];
 
+// Before the first event there is nothing to look at but how to send one.
+function Start({ children }) {
+  const { answer } = useGet('/api/v1/status', 5000);
+  return answer?.events === 0 ? html`<${Empty} title="Waiting for the first event"><p>Take a write key and a snippet for your site, app or server: what it sends shows within two seconds.</p>
+    <a class="button main" href="#/sources">How to send events</a><//>` : children;
+}
+
 export default function Home() {
   const files = useReports(20000);
   const [busy, setBusy] = useState(false);
@@ -49,8 +56,8 @@ export default function Home() {
   return html`<${Title} title="Home">${canEdit() && others.length > 0 && html`<${Pick} clear label="Add a saved report" value="" items=${others.map((f) => ({ name: f.name, words: titleOf(f) }))}
       set=${(name) => others.some((f) => f.name === name) && put([...cards.map((f) => f.name), name])} />`}
       <a class="button main" href="#/segmentation">New report</a><//>
-    <${State} state=${files}>${() => (files.reports.length === 0 ? html`<p class="soft">Reports that you save appear here. Until then, an overview:</p>
-      <div class="grid">${STARTERS.map(([title, kind, state]) => html`<${Card} key=${title} title=${title} kind=${kind} state=${state} href=${hrefOf(KINDS[kind][1], state)} />`)}</div>` :
+    <${State} state=${files}>${() => (files.reports.length === 0 ? html`<${Start}><p class="soft">Reports that you save appear here. Until then, an overview:</p>
+      <div class="grid">${STARTERS.map(([title, kind, state]) => html`<${Card} key=${title} title=${title} kind=${kind} state=${state} href=${hrefOf(KINDS[kind][1], state)} />`)}</div><//>` :
       html`${cards.length ? html`<div class="grid">${cards.map((f, i) => (OF[f.value?.kind] ? html`<${Card} key=${f.name} title=${titleOf(f)} kind=${f.value.kind} state=${stateOf(f)} href=${openHref(f)}>${buttons(f, i)}<//>` :
         html`<section class="card" key=${f.name}><div class="row"><h2 class="grow">${titleOf(f)}</h2>${buttons(f, i)}</div><p class="note bad">${f.error || `reports/${f.name}.yaml has no kind that is known here.`}</p></section>`))}</div>` :
       html`<${Empty} title="The board is empty"><p>Add a saved report above, or save a new one.</p><//>`}

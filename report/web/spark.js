@@ -12,7 +12,7 @@ export function Spark({ lines, label }) {
   const end = (values) => values.findLastIndex((v) => v !== null && v !== undefined);
   const path = (values) => values.slice(0, end(values) + 1).map((v, i) => `${i ? 'L' : 'M'}${x(values, i)} ${(76 - ((v || 0) / top) * 70).toFixed(1)}`).join('');
   return html`<svg class="spark" viewBox="0 0 300 80" preserveAspectRatio="none" role="img" aria-label=${label}>
-    ${lines.length === 1 && html`<path d=${`${path(lines[0].values)}L${x(lines[0].values, end(lines[0].values))} 80L0 80Z`} fill="currentColor" opacity=".15" />`}
+    ${lines.length === 1 && end(lines[0].values) >= 0 && html`<path d=${`${path(lines[0].values)}L${x(lines[0].values, end(lines[0].values))} 80L0 80Z`} fill="currentColor" opacity=".15" />`}
     ${lines.map((l) => html`<path d=${path(l.values)} fill="none" stroke=${l.colour || 'currentColor'} stroke-width="2" vector-effect="non-scaling-stroke" />`)}</svg>`;
 }
 
