@@ -506,6 +506,7 @@ static void test_far_repeat(struct tap *tap)
 	}
 	OK(tap, rc[0] == 0 && rc[1] == 0 && rc[2] == 0,
 	   "a repeat with a time of other years is one: %d %d %d", rc[0], rc[1], rc[2]);
+	buf_close(&world.list);
 	store_close(store);
 	remove_place(&place);
 }
@@ -617,6 +618,7 @@ static void test_long_question(struct tap *tap)
 	buf_close(&after);
 	buf_close(&middle_before);
 	buf_close(&middle_after);
+	buf_close(&world.list);
 	store_close(store);
 	remove_place(&place);
 }
