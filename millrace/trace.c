@@ -26,6 +26,7 @@ struct found {
 	char *texts[3];                 /* owned */
 	char *destination;              /* owned; of a dead letter */
 	int64_t attempts;
+	bool is_again;                  /* of a dead letter: it was sent again */
 };
 
 struct found_list {
@@ -214,13 +215,21 @@ static const char *state_at(const struct trace *t, size_t r, const struct found 
 {
 	const struct reach *reach = &t->reach.items[r];
 	const struct reach_range *range;
+	bool again = false;
 	size_t hint = 0;
 
 	file[0] = '\0';
-	for (size_t i = 0; i < t->bad.count; i++)
-		if (t->bad.items[i].destination &&
-		    strcmp(t->bad.items[i].destination, reach->name) == 0)
+	for (size_t i = 0; i < t->bad.count; i++) {
+		const struct found *letter = &t->bad.items[i];
+
+		if (!letter->destination || strcmp(letter->destination, reach->name) != 0)
+			continue;
+		again = letter->is_again;
+		if (!again)
 			return "dead letter";
+	}
+	if (again)
+		return "sent again";
 	if (strcmp(reach->from, "enriched") != 0)
 		return "reads another topic";
 	if (enriched->offset < reach->begin[enriched->partition])
@@ -416,6 +425,29 @@ static int read_topics(struct trace *t, struct err *err)
 	return rc;
 }
 
+/* Those that `sink --from bad` has settled. */
+static int look_at_letters(struct trace *t, struct err *err)
+{
+	for (size_t i = 0; i < t->bad.count; i++) {
+		struct found *letter = &t->bad.items[i];
+		struct reach *replay = letter->destination ? calloc(1, sizeof(*replay)) : NULL;
+		size_t hint = 0;
+
+		if (!letter->destination)
+			continue;
+		if (!replay || reach_read_replay(replay, t->settings->data,
+						 letter->destination) < 0) {
+			free(replay);
+			return err_set(err, -ENOMEM, "no memory");
+		}
+		letter->is_again = reach_find(replay, letter->partition, letter->offset,
+					      &hint) != NULL;
+		free(replay->ranges);
+		free(replay);
+	}
+	return 0;
+}
+
 static void reset(struct found_list *list)
 {
 	for (size_t i = 0; i < list->count; i++) {
@@ -440,6 +472,8 @@ int trace_run(const struct trace_conf *conf, const struct settings *settings,
 		rc = reach_read(&t->reach, settings->dir, settings->data, err);
 	if (rc == 0)
 		rc = read_topics(t, err);
+	if (rc == 0)
+		rc = look_at_letters(t, err);
 	if (rc == 0)
 		(conf->is_json ? print_json : print_text)(t, out);
 	if (rc == 0 && t->collected.count + t->enriched.count + t->bad.count == 0)

@@ -83,6 +83,8 @@ is "$(api POST destinations/hook/send)$(body .ok)" 200true "is sent again"
 api GET destinations/hook/letters > /dev/null
 is "$(body '[.total, .waiting, .letters[0].again]')" '[1,0,true]' "and says so"
 is "$(grep -c POISON "$T/requests")" 2 "it arrived"
+api GET 'trace?id=dead' > /dev/null
+is "$(body '[.enriched[0].destinations[] | select(.name == "hook").state]')" '["sent again"]' "and its trace says so"
 status() { api GET statuses > /dev/null; [ "$(body '.statuses.hook.delivered')" = 10 ]; }
 wait_for 10 status
 ok $? "its status has the count"
@@ -91,8 +93,12 @@ wait_for 5 grep -q 'event=exit name=sink:hook' "$T/up.log"
 ok $? "ends its sink"
 is "$(api POST destinations/hook/enable)$(grep -c '^enabled: yes' "$home/destinations/hook.yaml")" 2001 "and on again"
 is "$(api POST destinations/hook/explode)$(api POST destinations/..%2Fx/test)$(api POST destinations/--help/test)" 404400400 "nothing else"
-for _ in $(seq 20); do curl -sS -o /dev/null -w '%{http_code}\n' -H "Authorization: Bearer editor" "$url/api/audit?last=3h" & done > "$T/codes"
-wait $(jobs -p | tail -20)
+asked=()
+for _ in $(seq 20); do
+  curl -sS -m 60 -o /dev/null -w '%{http_code}\n' -H "Authorization: Bearer editor" "$url/api/audit?last=3h" >> "$T/codes" &
+  asked+=($!)
+done
+wait "${asked[@]}"
 is "$(sort "$T/codes" | uniq -c | xargs)" "20 200" "twenty who ask the same at once wait for one audit"
 api GET 'trace?id=m3' > /dev/null
 is "$(body '[.found, .enriched[0].aggregate, (.enriched[0].destinations[] | .state)]')" '[true,"counted","delivered","done"]' "a trace"

@@ -133,7 +133,7 @@ async function health(t, page, goto) {
   await page.getByRole('button', { name: 'Find' }).click();
   await page.getByText('did not take it').first().waitFor();
   const way = await page.getByRole('list', { name: 'Its way' }).innerText();
-  t.ok(/collect took it in/.test(way) && /aggregate counted/.test(way) && /hook dead letter/.test(way), 'one message id through all stages');
+  t.ok(/collect took it in/.test(way) && /aggregate counted/.test(way) && /hook sent again/.test(way), 'one message id through all stages');
   await page.getByLabel('Message id').fill('fine-1');
   await page.getByRole('button', { name: 'Find' }).click();
   await page.getByText('hook done').waitFor();

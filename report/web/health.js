@@ -21,7 +21,7 @@ function Ledger({ a }) {
 
 function Trace({ id }) {
   const state = useGet(`/api/trace?id=${encodeURIComponent(id)}`);
-  const tone = (word) => `badge ${{ enriched: 'good', counted: 'good', delivered: 'good', done: 'good', bad: 'bad', 'dead letter': 'bad', pending: 'warn' }[word] || ''}`;
+  const tone = (word) => `badge ${{ enriched: 'good', counted: 'good', delivered: 'good', done: 'good', 'sent again': 'good', bad: 'bad', 'dead letter': 'bad', pending: 'warn' }[word] || ''}`;
   const badge = (word) => html`<span class=${tone(word)}>${word}</span>`;
   return html`<${State} state=${state}>${(a) => (a.found ? html`<ol class="feed" aria-label="Its way">
     ${a.collected.map((c) => html`<li><b>collect</b> took it in ${when(c.at)}, a ${c.type} from ${c.source} ${badge(c.state)}
