@@ -115,7 +115,7 @@ export default function Messages() {
   const add = canEdit() && html`<button class="main" disabled=${!table.answer} onClick=${() => setOpen({ edit: true })}>New message</button>`;
   return html`<${Title} title="Messages">${add}<//>
     <p class="soft">When somebody comes to match a saved query, they, or you, get a message. Each person gets it once, unless you say otherwise.</p>
-    ${table.error && html`<p class="note bad" role="alert">${table.error}</p>`}
+    ${table.error && html`<p class="note bad" role="alert">Messages cannot be made: ${table.error}</p>`}
     <${State} state=${files}>${(a) => (a.files.length ? html`<div class="grid">${a.files.map((file) => html`<${One} key=${file.name} file=${file}
       status=${statuses.answer?.messages?.[file.name]} open=${setOpen} reload=${files.again} />`)}</div>` : html`<${Empty} title="No messages yet">
       <p>Save a query on the page People, such as “bought at least 3 times in the last 30 days”, and write to whoever comes to match it.</p>${add}<//>`)}<//>
