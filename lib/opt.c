@@ -253,8 +253,8 @@ static const char *called(const struct opt_program *program)
 /* Names that a program meets in a file which is everybody's: sections, and options of several. */
 static const char *const shared_keys[] = {
 	"collect", "enrich", "aggregate", "sink", "report", "millrace", "up", "query", "demo",
-	"sources", "data", "bus", "bad", "partitions", "kafka", "metrics", "open_time", "retain",
-	"retain_bytes", "segment_bytes", NULL,
+	"sources", "smtp", "data", "bus", "bad", "partitions", "kafka", "metrics", "open_time",
+	"retain", "retain_bytes", "segment_bytes", NULL,
 };
 
 /* How many letters must change to make b of a; 99: too long to look. */

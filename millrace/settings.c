@@ -234,24 +234,56 @@ static void add_destination(struct settings *settings, const char *file, const s
 	free(path);
 }
 
+/* One file of triggers/: sink reads it, and says what is wrong with it. */
+static void add_trigger(struct settings *settings, const char *file, const struct log *log)
+{
+	struct settings_destination *to = &settings->triggers[settings->trigger_count];
+	struct yaml_file *yaml = NULL;
+	const struct yaml *root = NULL;
+	struct err err = { "" };
+	char name[NAME_MAX_LEN + 6], *path = NULL;
+	size_t len = strlen(file);
+	struct stat st = { 0 };
+
+	if (len < 6 || len > NAME_MAX_LEN + 5 || strcmp(file + len - 5, ".yaml") != 0)
+		return;
+	snprintf(name, sizeof(name), "%.*s", (int)(len - 5), file);
+	if (!is_name(name) || settings->trigger_count == SETTINGS_DESTINATIONS_MAX ||
+	    set(&path, "%s/triggers/%s", settings->dir, file) < 0)
+		return;
+	if (yaml_open(&yaml, path, &root, &err) < 0)
+		log_words(log, LOG_LEVEL_ERROR, "trigger", "%s", err.text);
+	else if (!is_no(yaml_get_text(root, "enabled")) && stat(path, &st) == 0 &&
+		 set(&to->name, "%s", name) == 0)
+		settings->trigger_count++;
+	snprintf(to->revision, sizeof(to->revision), "%llx",
+		 (unsigned long long)st.st_ino * 31 + (unsigned long long)st.st_size +
+		 (unsigned long long)st.st_mtim.tv_sec * 1000000007 +
+		 (unsigned long long)st.st_mtim.tv_nsec * 131);
+	yaml_close(yaml);
+	free(path);
+}
+
 static int is_file_name(const struct dirent *entry)
 {
 	return entry->d_name[0] != '.';
 }
 
-static int read_destinations(struct settings *settings, const struct log *log, struct err *err)
+static int read_files(struct settings *settings, const char *dir,
+		      void (*add)(struct settings *, const char *, const struct log *),
+		      const struct log *log, struct err *err)
 {
 	struct dirent **entries = NULL;
 	char *path = NULL;
 	int count, rc;
 
-	if ((rc = set(&path, "%s/destinations", settings->dir)) < 0)
+	if ((rc = set(&path, "%s/%s", settings->dir, dir)) < 0)
 		return rc;
 	count = scandir(path, &entries, is_file_name, alphasort);
 	if (count < 0 && errno != ENOENT)
 		rc = err_set(err, -errno, "%s: %s", path, strerror(errno));
 	for (int i = 0; i < count; i++) {
-		add_destination(settings, entries[i]->d_name, log);
+		add(settings, entries[i]->d_name, log);
 		free(entries[i]);
 	}
 	free(entries);
@@ -280,7 +312,9 @@ int settings_open(struct settings **settingsp, const char *config, const char *d
 	    (!yaml_get(root, "report") ||
 	     (rc = set(&settings->report, "%s",
 		       text_of(root, "report", "listen", "127.0.0.1:8082"))) == 0))
-		rc = read_destinations(settings, log, err);
+		rc = read_files(settings, "destinations", add_destination, log, err);
+	if (rc == 0)
+		rc = read_files(settings, "triggers", add_trigger, log, err);
 	yaml_close(file);
 	if (rc) {
 		settings_close(settings);
@@ -298,6 +332,7 @@ void settings_close(struct settings *settings)
 		free(settings->destinations[i].name);
 		free(settings->destinations[i].to);
 		free(settings->destinations[i].from);
+		free(settings->triggers[i].name);
 	}
 	free(settings->config);
 	free(settings->dir);

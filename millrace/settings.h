@@ -42,6 +42,8 @@ struct settings {
 	char *write_key;        /* the first one; NULL where there is none */
 	struct settings_destination destinations[SETTINGS_DESTINATIONS_MAX];
 	int destination_count;  /* enabled ones of a known type */
+	struct settings_destination triggers[SETTINGS_DESTINATIONS_MAX];        /* name, revision */
+	int trigger_count;      /* those that are not switched off */
 };
 
 /* config: the file, which must be there. data: --data, or NULL. A destination that cannot be used

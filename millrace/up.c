@@ -110,6 +110,30 @@ static int plan_sink(const struct settings *settings, int index, struct supervis
 	return supervise_add(plan, name, UP_STAGE_READERS, sink);
 }
 
+/* A trigger reads what aggregate says of saved queries. Its events go in where all others do. */
+static int plan_trigger(const struct settings *settings, int index, struct supervise_plan *plan)
+{
+	const struct settings_destination *to = &settings->triggers[index];
+	char name[100], in[PATH_MAX], bad[PATH_MAX], state[PATH_MAX];
+	char url[PATH_MAX + 8] = "file:";
+	const char *const sink[] = {
+		"sink", "--config", settings->config, "--in", in, "--bad", bad,
+		"--trigger", to->name, "--state", state, "--revision", to->revision,
+		"--report-url", url, settings->write_key ? "--report-key" : NULL,
+		settings->write_key, NULL,
+	};
+	bool is_log = strncmp(settings->bus, "log:", 4) == 0;
+
+	snprintf(name, sizeof(name), "trigger:%s", to->name);
+	if (port_file(settings, "collect", url + 5) < 0 ||
+	    snprintf(in, sizeof(in), "%s/members", settings->bus) >= (int)sizeof(in) ||
+	    snprintf(bad, sizeof(bad), "%s/bad%s", settings->bus, is_log ? BAD_OF_SINKS : "") >=
+		    (int)sizeof(bad) ||
+	    snprintf(state, sizeof(state), "%s/messages", settings->data) >= (int)sizeof(state))
+		return -ENAMETOOLONG;
+	return supervise_add(plan, name, UP_STAGE_READERS, sink);
+}
+
 static int make_plan(void *ctx, struct supervise_plan *plan, struct err *err)
 {
 	const struct up *up = ctx;
@@ -125,6 +149,8 @@ static int make_plan(void *ctx, struct supervise_plan *plan, struct err *err)
 		rc = plan_stream(settings, up->data, plan);
 	for (int i = 0; i < settings->destination_count && !rc; i++)
 		rc = plan_sink(settings, i, plan);
+	for (int i = 0; i < settings->trigger_count && !rc; i++)
+		rc = plan_trigger(settings, i, plan);
 	settings_close(settings);
 	return rc ? err_set(err, rc, "plan of programs: %s", strerror(-rc)) : 0;
 }
@@ -143,20 +169,23 @@ static uint64_t look_at_file(const char *name, const struct stat *st)
  * the dashboard changes. */
 static uint64_t look_at_destinations(const char *dir, const char *config)
 {
+	static const char *const names[] = { "destinations", "triggers" };
 	char path[PATH_MAX];
 	struct dirent *entry;
 	struct stat st;
 	uint64_t sum = 0;
 	DIR *open_dir;
 
-	snprintf(path, sizeof(path), "%.3900s/destinations", dir);
-	open_dir = opendir(path);
-	while (open_dir && (entry = readdir(open_dir)))
-		if (entry->d_name[0] != '.' &&
-		    fstatat(dirfd(open_dir), entry->d_name, &st, 0) == 0)
-			sum += look_at_file(entry->d_name, &st);
-	if (open_dir)
-		closedir(open_dir);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		snprintf(path, sizeof(path), "%.3900s/%s", dir, names[i]);
+		open_dir = opendir(path);
+		while (open_dir && (entry = readdir(open_dir)))
+			if (entry->d_name[0] != '.' &&
+			    fstatat(dirfd(open_dir), entry->d_name, &st, 0) == 0)
+				sum += look_at_file(entry->d_name, &st) * (i + 1);
+		if (open_dir)
+			closedir(open_dir);
+	}
 	if (stat(config, &st) == 0)
 		sum += look_at_file(config, &st);
 	return sum;

@@ -316,3 +316,12 @@ const struct dest_kind dest_email = {
 	.put = email_put,
 	.close = email_close,
 };
+
+bool dest_email_set_to(const struct dest_kind *kind, void *ptr, const char *address)
+{
+	struct conf *conf = ptr;
+
+	if (kind == &dest_email)
+		conf->to = address;
+	return kind == &dest_email;
+}

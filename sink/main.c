@@ -16,12 +16,14 @@
 #include <unistd.h>
 
 #include "lib/record.h"
+#include "sink/campaign.h"
 #include "sink/deliver.h"
 #include "sink/dest_file.h"
 #include "sink/options.h"
 #include "sink/remote.h"
 #include "sink/setup.h"
 #include "sink/target.h"
+#include "sink/trigger.h"
 #include "sink/verify.h"
 
 struct program {
@@ -34,7 +36,9 @@ struct program {
 	char dir[PATH_MAX];             /* of millrace.yaml */
 	struct bus_conf in_conf, bad_conf;
 	struct dest_file_conf file_conf;
+	const char *config;             /* millrace.yaml */
 	struct remote *remote;
+	struct campaign *campaign;
 	struct outlet *outlet;
 	struct deliver *deliver;
 	struct bus *in;
@@ -62,7 +66,10 @@ static int open_outlet(struct program *p, struct err *err)
 
 	p->in_schema = record_schema(p->target.schema);
 	p->schema = record_schema(p->conf.from ? "enriched" : p->target.schema);
-	if (p->target.name)
+	if (p->conf.trigger)
+		rc = campaign_open(&p->campaign, &p->conf, p->dir, p->config, p->schema, &p->log,
+				   &p->outlet, err);
+	else if (p->target.name)
 		rc = remote_open(&p->remote, &p->conf, &p->target, p->dir, p->schema, &p->log,
 				 &p->outlet, err);
 	else
@@ -156,12 +163,15 @@ static int verify_main(const struct log *log, const char *dir)
 							    : filter_exit(log, rc, &err);
 }
 
-static int kinds_main(void)
+static int kinds_main(bool of_triggers)
 {
 	struct buf out = { 0 };
 	int rc;
 
-	setup_print_kinds(&out);
+	if (of_triggers)
+		trigger_print_fields(&out);
+	else
+		setup_print_kinds(&out);
 	rc = write_out(buf_slice(&out));
 	buf_close(&out);
 	return err_exit_status(rc);
@@ -193,16 +203,45 @@ static int test_main(struct program *p, const char *name)
 	return err_exit_status(rc);
 }
 
+/* check NAME [FILE] | preview NAME | test NAME */
+static int trigger_main(struct program *p, const struct opt_list *operands)
+{
+	const char *verb = operands->items[1], *name = operands->items[2];
+	struct buf out = { 0 };
+	struct err err = { "" };
+	int rc = -EINVAL;
+
+	if (strcmp(verb, "check") == 0)
+		rc = campaign_check(p->dir, p->config, name,
+				    operands->count > 3 ? operands->items[3] : NULL, &err);
+	else if (strcmp(verb, "preview") == 0 || strcmp(verb, "test") == 0)
+		rc = campaign_try(&p->conf, p->dir, p->config, name, verb[0] == 't', &p->log, &out,
+				  &err);
+	else
+		err_set(&err, rc, "trigger check, preview or test NAME");
+	if (write_out(buf_slice(&out)) < 0)
+		rc = -EIO;
+	buf_close(&out);
+	if (rc < 0)
+		fprintf(stderr, "sink: %s\n", err.text[0] ? err.text : strerror(-rc));
+	return err_exit_status(rc);
+}
+
 static int run_main(struct program *p)
 {
 	struct err err = { "" };
-	int rc = open_all(p, &err);
+	int rc;
+
+	if (p->conf.trigger)
+		p->conf.to = p->conf.trigger;
+	rc = open_all(p, &err);
 
 	if (rc == 0)
 		rc = run(p, &err);
 	if (p->outlet)
 		p->outlet->ops->close(p->outlet);
 	remote_close(p->remote);
+	campaign_close(p->campaign);
 	deliver_close(p->deliver);
 	bus_close(p->in);
 	schema_close(p->schema);
@@ -224,6 +263,7 @@ static void set_dir(struct program *p, int argc, char **argv)
 		else if (strcmp(argv[i], "--config") == 0 && i + 1 < argc)
 			config = argv[i + 1];
 	}
+	p->config = config;
 	slash = strrchr(config, '/');
 	snprintf(p->dir, sizeof(p->dir), "%.*s", slash ? (int)(slash - config) : 1,
 		 slash ? config : ".");
@@ -241,13 +281,17 @@ int main(int argc, char **argv)
 	if (operands.count == 2 && strcmp(verb, "verify") == 0) {
 		status = verify_main(&p.log, operands.items[1]);
 	} else if (operands.count == 1 && strcmp(verb, "kinds") == 0) {
-		status = kinds_main();
+		status = kinds_main(false);
+	} else if (operands.count == 1 && strcmp(verb, "triggers") == 0) {
+		status = kinds_main(true);
+	} else if (operands.count >= 3 && strcmp(verb, "trigger") == 0) {
+		status = trigger_main(&p, &operands);
 	} else if (operands.count == 2 && strcmp(verb, "test") == 0) {
 		status = test_main(&p, operands.items[1]);
 	} else if (operands.count >= 2 && operands.count <= 3 && strcmp(verb, "check") == 0) {
 		status = check_main(&p, operands.items[1],
 				    operands.count == 3 ? operands.items[2] : NULL);
-	} else if (operands.count || !p.conf.to) {
+	} else if (operands.count || (!p.conf.to && !p.conf.trigger)) {
 		fprintf(stderr, "sink: say --to file:DIR, --to NAME, or `verify DIR` "
 			"(see sink --help)\n");
 		status = EX_USAGE;

@@ -14,6 +14,15 @@ static const struct opt options[] = {
 	  "stands for PREFIX/enriched and PREFIX/bad where --in and --bad are not given" },
 	{ "to", OPT_TEXT, AT(to), NULL, 0, 0, "DEST",
 	  "file:DIR[?format=jsonl|jsonl.gz|avro], or NAME of destinations/NAME.yaml" },
+	{ "trigger", OPT_TEXT, AT(trigger), NULL, 0, 0, "NAME",
+	  "send the messages of triggers/NAME.yaml; --in is the topic members" },
+	{ "report-url", OPT_TEXT, AT(report_url), NULL, 0, 0, "URL",
+	  "collect's, for the events message_sent and message_failed" },
+	{ "report-key", OPT_TEXT, AT(report_key), NULL, 0, 0, "KEY", "write key for that" },
+	{ "person", OPT_TEXT, AT(person), NULL, 0, 0, "ID",
+	  "trigger preview, test: with this person's profile" },
+	{ "address", OPT_TEXT, AT(address), NULL, 0, 0, "ADDRESS",
+	  "trigger test: where the email goes" },
 	{ "from", OPT_TEXT, AT(from), NULL, 0, 0, "bad",
 	  "bad: send the dead letters of that destination once more" },
 	{ "from-time", OPT_TEXT, AT(from_time), NULL, 0, 0, "WHEN",
@@ -83,7 +92,10 @@ const struct opt_program sink_program = {
 		 "  sink verify DIR\n"
 		 "  sink kinds\n"
 		 "  sink test NAME --config millrace.yaml\n"
-		 "  sink check NAME [FILE] --config millrace.yaml",
+		 "  sink check NAME [FILE] --config millrace.yaml\n"
+		 "  sink --trigger NAME --in BUS/members --config millrace.yaml [OPTION..]\n"
+		 "  sink triggers\n"
+		 "  sink trigger check|preview|test NAME [FILE] --config millrace.yaml",
 	.opts = options,
 	.check = check,
 };

@@ -33,6 +33,7 @@ struct sink_conf {
 	const char *from;               /* NULL, or "bad" */
 	const char *state;
 	const char *from_time, *to_time;
+	const char *trigger, *report_url, *report_key, *person, *address;
 	const char *trace;
 	const char *ca_file;
 	const char *revision;
