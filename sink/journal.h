@@ -1,7 +1,7 @@
 /* journal - lines of JSON that are safe before the caller goes on
  *
- * Appended whole, with fdatasync where asked. A last line without its end (power) is cut off at open:
- * what it said had not been promised yet.
+ * Appended whole, with fdatasync where asked. A last line without its end (power) is cut off at
+ * open: what it said had not been promised yet.
  */
 // SPDX-License-Identifier: Apache-2.0
 #ifndef SINK_JOURNAL_H

@@ -298,7 +298,8 @@ void trigger_print_fields(struct buf *out)
 	for (size_t i = 0; i < sizeof(channels) / sizeof(channels[0]); i++) {
 		const struct dest_kind *kind = dest_kind_find(slice_from(channels[i]));
 
-		buf_printf(out, "%s{\"channel\":\"%s\",\"summary\":", i ? ",\n" : "\n", channels[i]);
+		buf_printf(out, "%s{\"channel\":\"%s\",\"summary\":", i ? ",\n" : "\n",
+			   channels[i]);
 		json_write_text(slice_from(kind->summary), out);
 		buf_append_text(out, ",\"fields\":");
 		field_print(kind->fields, out);
