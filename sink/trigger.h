@@ -1,7 +1,8 @@
 /* trigger - triggers/NAME.yaml, read: what docs/messages.md says of it
  *
  * One table of fields for all (as sink's destinations have, field.h), and that of the channel's
- * kind (dest_email, ..). What the file does not say of email's fields, `smtp:` of millrace.yaml may.
+ * kind (dest_email, ..). What the file does not say of email's fields, `smtp:` of millrace.yaml
+ * may.
  */
 // SPDX-License-Identifier: Apache-2.0
 #ifndef SINK_TRIGGER_H
