@@ -218,9 +218,13 @@ static int take_line(void *ctx, yyjson_val *line)
 		return 0;
 	m->open_key[0] = '\0';
 	if (slice_is(what, "sending")) {
-		if (!has_keys) {
+		if (!has_keys && json_get(line, "person") && json_get(line, "version")) {
 			mark(m, line, true);
 			snprintf(m->open_key, sizeof(m->open_key), "%.*s", (int)key.len, key.ptr);
+			buf_reset(&m->datum);
+			json_write(json_get(line, "person"), &m->datum);
+			buf_append_text(&m->datum, ",\"version\":");
+			json_write(json_get(line, "version"), &m->datum);
 		}
 		return 0;
 	}
@@ -245,6 +249,8 @@ static int settle_open(struct messenger *m)
 	if (!m->open_key[0])
 		return 0;
 	begin_line(m, "unknown", m->open_key);
+	buf_append_text(&m->line, ",\"person\":");
+	buf_append_slice(&m->line, buf_slice(&m->datum));
 	put_text(&m->line, "words", SLICE("the program ended while it was sent"));
 	m->tally[TALLY_UNKNOWN]++;
 	return end_line(m, true);
