@@ -92,7 +92,8 @@ all_dealt() {
   local i
   for i in $(seq 1 "${KILLS:-12}"); do
     grep -q "\"person\":\"p$i\"" data/messages/thanks/log.jsonl || return 1
-    jq -e "select(.person == \"p$i\" and (.what == \"sent\" or .what == \"unknown\"))" data/messages/thanks/log.jsonl > /dev/null || return 1
+    jq -c "select(.person == \"p$i\" and (.what == \"sent\" or .what == \"unknown\"))" data/messages/thanks/log.jsonl |
+      grep -q . || return 1
   done
 }
 [ "$killed" -ge 10 ]
