@@ -608,7 +608,7 @@ static int take_condition(struct run *r, bool *holds)
 	int rc = take_comparison(r, holds);
 
 	while (rc == 0) {
-		bool next;
+		bool next = false;
 
 		if (take(r, "and ")) {
 			rc = take_comparison(r, &next);
@@ -632,7 +632,7 @@ static int take_text(struct run *r, bool is_live, bool is_inner, struct slice *s
 /* After `if`: branches until endif. */
 static int take_if(struct run *r, bool is_live, bool is_unless)
 {
-	bool holds, done = false, has_else = false;
+	bool holds = false, done = false, has_else = false;
 	struct slice stop;
 	int rc = take_condition(r, &holds);
 
