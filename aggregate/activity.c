@@ -9,7 +9,7 @@ int activity_parse(struct activity *activity, yyjson_val *root, const char *cons
 	int rc;
 
 	*activity = (struct activity){ .where = NULL };
-	rc = question_range_parse(&activity->range, root, world->now_us, error);
+	rc = question_range_parse(&activity->range, root, world->now_us, world->week_start, error);
 	predicates.zone = activity->range.zone;
 	if (rc == 0)
 		rc = pick_parse(&activity->pick, root, "", known, &predicates, error);

@@ -244,6 +244,7 @@ static int ask_measure(struct answer *answer, size_t m, const struct snapshot *s
 		.threads = answer->conf.threads, .cancel = answer->request->cancel,
 		.deadline_ms = answer->request->deadline_ms,
 		.memory_max = answer->conf.memory_max,
+		.week_start = answer->conf.week_start,
 	};
 	int rc;
 

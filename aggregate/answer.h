@@ -28,6 +28,7 @@ struct answer_conf {
 	struct progress *progress;
 	int threads;                    /* of one question; 0: one per core */
 	size_t memory_max;              /* of one question */
+	int week_start;                 /* where a question says none: days after Monday */
 };
 
 struct answer_request {

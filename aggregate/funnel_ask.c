@@ -366,13 +366,13 @@ static int bound_selectors(const struct parse *parse)
 	return 0;
 }
 
-int funnel_ask_parse(struct funnel_ask *ask, yyjson_val *root, int64_t now_us,
+int funnel_ask_parse(struct funnel_ask *ask, yyjson_val *root,
 		     const struct predicate_world *world, struct question_error *error)
 {
 	static const char *const KNOWN[] = {
 		"steps", "window", "order", "count", "exclusions", "hold", "breakdown", "top",
-		"trend", "people", "session", "from", "to", "last", "zone", "where", "source",
-		NULL
+		"trend", "people", "session", "from", "to", "last", "zone", "week_start",
+		"where", "source", NULL
 	};
 	struct predicate_world local = *world;
 	struct parse parse = { ask, &local, error };
@@ -381,7 +381,8 @@ int funnel_ask_parse(struct funnel_ask *ask, yyjson_val *root, int64_t now_us,
 	*ask = (struct funnel_ask){ .selector_count = 0 };
 	rc = question_known(root, "", KNOWN, error);
 	if (rc == 0)
-		rc = question_range_parse(&ask->range, root, now_us, error);
+		rc = question_range_parse(&ask->range, root, world->now_us, world->week_start,
+					  error);
 	local.zone = ask->range.zone;
 	if (rc == 0)
 		rc = predicate_parse_root(&ask->where, root, &local, error);

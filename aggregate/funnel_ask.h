@@ -52,7 +52,7 @@ struct funnel_ask {
 };
 
 /* -EINVAL with *error, -ENOMEM. The caller closes in any case. Nothing of root is kept. */
-MUST_CHECK int funnel_ask_parse(struct funnel_ask *ask, yyjson_val *root, int64_t now_us,
+MUST_CHECK int funnel_ask_parse(struct funnel_ask *ask, yyjson_val *root,
 				const struct predicate_world *world,
 				struct question_error *error);
 void funnel_ask_close(struct funnel_ask *ask);

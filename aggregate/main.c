@@ -19,6 +19,7 @@
 
 #include "aggregate/ingest.h"
 #include "aggregate/options.h"
+#include "aggregate/question.h"
 #include "aggregate/serve.h"
 #include "aggregate/state_dir.h"
 #include "lib/record.h"
@@ -132,6 +133,7 @@ static int open_saved(struct program *p, struct err *err)
 {
 	struct saved_conf conf = {
 		.store = p->store, .dir = p->conf.reports, .members = p->urls.members,
+		.week_start = question_week_day(slice_from(p->conf.week_start)),
 		.funnels = p->urls.funnels, .out = &p->out_conf, .log = &p->log,
 		.threads = (int)p->conf.query_threads,
 	};
@@ -149,6 +151,7 @@ static int open_serve(struct program *p, struct err *err)
 	struct serve_conf conf = {
 		.listen = p->conf.http, .port_file = p->conf.port_file, .store = p->store,
 		.saved = p->saved, .erase = p->erase,
+		.week_start = question_week_day(slice_from(p->conf.week_start)),
 		.progress = &p->progress, .log = &p->log, .threads = (int)p->conf.query_threads,
 		.deadline_ms = p->conf.query_ms, .memory_max = (size_t)p->conf.query_memory,
 	};

@@ -27,6 +27,7 @@ struct measure_world {
 	bool (*has_cohort)(void *ctx, struct slice name);
 	void *cohort_ctx;
 	int64_t now_us;                 /* wall clock */
+	int week_start;                 /* where a question says none: days after Monday */
 	int64_t complete_through_us;
 	int threads;
 	const atomic_bool *cancel;
@@ -49,6 +50,7 @@ static inline struct predicate_world measure_predicates(const struct measure_wor
 							const struct zone *zone)
 {
 	return (struct predicate_world){ .now_us = world->now_us, .zone = zone,
+					 .week_start = world->week_start,
 					 .in_cohort = world->in_cohort,
 					 .has_cohort = world->has_cohort,
 					 .ctx = world->cohort_ctx };

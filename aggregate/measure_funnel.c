@@ -190,7 +190,7 @@ int measure_funnel(struct measure_world *world, yyjson_val *question, struct buf
 				  .memory_max = world->memory_max };
 	struct funnel_result result = { .bounds = NULL };
 	struct funnel_ask ask;
-	int rc = funnel_ask_parse(&ask, question, world->now_us, &predicates, error);
+	int rc = funnel_ask_parse(&ask, question, &predicates, error);
 
 	if (rc == 0) {
 		rc = funnel_count_run(&result, &ask, &scan);

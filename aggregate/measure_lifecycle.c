@@ -81,7 +81,8 @@ int measure_lifecycle(struct measure_world *world, yyjson_val *question, struct 
 		      struct question_error *error)
 {
 	static const char *const KNOWN[] = {
-		"event", "where", "unit", "from", "to", "last", "zone", "source", NULL
+		"event", "where", "unit", "from", "to", "last", "zone", "week_start",
+		"source", NULL
 	};
 	struct activity activity;
 	struct tally total = { .counts = NULL };

@@ -333,7 +333,7 @@ static int parse(struct ask *ask, yyjson_val *root, const struct measure_world *
 {
 	static const char *const KNOWN[] = {
 		"start", "steps", "top", "window", "direction", "count", "collapse", "from", "to",
-		"last", "zone", "where", "source", NULL
+		"last", "zone", "week_start", "where", "source", NULL
 	};
 	static const char *const PICK[] = { "event", "where", NULL };
 	static const char *const DIRECTIONS[] = { "after", "before", NULL };
@@ -344,7 +344,8 @@ static int parse(struct ask *ask, yyjson_val *root, const struct measure_world *
 
 	*ask = (struct ask){ .steps = 3, .top = 3, .window_us = WINDOW_US };
 	if (rc == 0)
-		rc = question_range_parse(&ask->range, root, world->now_us, error);
+		rc = question_range_parse(&ask->range, root, world->now_us,
+					  world->week_start, error);
 	predicates.zone = ask->range.zone;
 	if (rc == 0)
 		rc = predicate_parse_root(&ask->where, root, &predicates, error);

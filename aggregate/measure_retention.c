@@ -171,7 +171,7 @@ static int parse(struct ask *ask, yyjson_val *root, const struct measure_world *
 {
 	static const char *const KNOWN[] = {
 		"start", "return", "unit", "periods", "kind", "mode", "clock", "from", "to",
-		"last", "zone", "where", "source", NULL
+		"last", "zone", "week_start", "where", "source", NULL
 	};
 	static const char *const KINDS[] = { "recurring", "first_time", "first_ever", NULL };
 	static const char *const MODES[] = { "on", "on_or_after", NULL };
@@ -185,7 +185,8 @@ static int parse(struct ask *ask, yyjson_val *root, const struct measure_world *
 
 	ask->periods = 11;
 	if (rc == 0)
-		rc = question_range_parse(&ask->range, root, world->now_us, error);
+		rc = question_range_parse(&ask->range, root, world->now_us,
+					  world->week_start, error);
 	predicates.zone = ask->range.zone;
 	if (rc == 0)
 		rc = predicate_parse_root(&ask->where, root, &predicates, error);

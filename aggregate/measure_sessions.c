@@ -141,14 +141,16 @@ static int parse(struct ask *ask, yyjson_val *root, const struct measure_world *
 		 struct question_error *error)
 {
 	static const char *const KNOWN[] = {
-		"event", "unit", "session", "from", "to", "last", "zone", "where", "source", NULL
+		"event", "unit", "session", "from", "to", "last", "zone", "week_start",
+		"where", "source", NULL
 	};
 	struct predicate_world predicates;
 	enum zone_unit unit = ZONE_DAY;
 	int rc = question_known(root, "", KNOWN, error);
 
 	if (rc == 0)
-		rc = question_range_parse(&ask->range, root, world->now_us, error);
+		rc = question_range_parse(&ask->range, root, world->now_us,
+					  world->week_start, error);
 	predicates = measure_predicates(world, ask->range.zone);
 	if (rc == 0)
 		rc = predicate_parse_root(&ask->where, root, &predicates, error);

@@ -83,7 +83,8 @@ int measure_stickiness(struct measure_world *world, yyjson_val *question, struct
 		       struct question_error *error)
 {
 	static const char *const KNOWN[] = {
-		"event", "where", "unit", "mode", "from", "to", "last", "zone", "source", NULL
+		"event", "where", "unit", "mode", "from", "to", "last", "zone",
+		"week_start", "source", NULL
 	};
 	static const char *const MODES[] = { "exactly", "at_least", NULL };
 	struct activity activity;

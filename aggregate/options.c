@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "aggregate/count.h"
+#include "aggregate/question.h"
 #include "lib/bus_url.h"
 
 #define AT(field) offsetof(struct aggregate_conf, field)
@@ -42,6 +43,8 @@ static const struct opt options[] = {
 	  "a question that takes longer is answered with 408" },
 	{ "query-memory", OPT_BYTES, AT(query_memory), "512m", 1 << 20, INT64_C(1) << 40, "SIZE",
 	  "a question that needs more is answered with 413" },
+	{ "week-start", OPT_TEXT, AT(week_start), "monday", 0, 0, "DAY",
+	  "where weeks begin in questions that have no week_start: monday .. sunday" },
 	{ "emit-every", OPT_MS, AT(emit_ms), "1s", 10, 86400000, "TIME",
 	  "changed counts are emitted at most so often" },
 	{ "count-by", OPT_LIST, AT(count_by), NULL, 0, 0, "PROPERTY",
@@ -90,6 +93,9 @@ static int check(void *ctx, struct err *err)
 
 	if (conf->count_by.count > COUNT_BY_MAX)
 		return err_set(err, -EINVAL, "--count-by: at most %d properties", COUNT_BY_MAX);
+	if (question_week_day(slice_from(conf->week_start)) < 0)
+		return err_set(err, -EINVAL, "--week-start: '%.40s' is no day such as monday, "
+			       "saturday, sunday", conf->week_start);
 	if (!conf->state[0])
 		return err_set(err, -EINVAL, "--state: a directory is needed");
 	return options_urls(conf, &urls, err);

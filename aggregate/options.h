@@ -24,6 +24,7 @@ struct aggregate_conf {
 	const char *reports;
 	const char *assign;
 	const char *metrics;
+	const char *week_start;
 	int64_t flush_bytes, retain_ms, names_max;
 	bool rebuild;
 	int64_t query_threads, query_ms, query_memory;

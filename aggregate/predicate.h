@@ -24,6 +24,7 @@ struct predicate;
 /* What in_cohort needs: is this person in the saved query of that name? (saved.h). May be NULL. */
 struct predicate_world {
 	int64_t now_us;                 /* for in_last */
+	int week_start;                 /* a question's default: days after Monday */
 	const struct zone *zone;        /* for dates without a time; NULL: UTC */
 	bool (*in_cohort)(void *ctx, struct slice name, uint32_t leader);
 	bool (*has_cohort)(void *ctx, struct slice name);       /* an unknown one is an error */

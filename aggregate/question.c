@@ -272,18 +272,34 @@ int question_instant(struct slice text, const struct zone *zone, int64_t *us, bo
 	return when_parse(slice_from(with_zone), us);
 }
 
+static const char *const WEEK_DAYS[] = {
+	"monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday", NULL
+};
+
+int question_week_day(struct slice text)
+{
+	for (int i = 0; WEEK_DAYS[i]; i++)
+		if (slice_is(text, WEEK_DAYS[i]))
+			return i;
+	return -1;
+}
+
 static int parse_zone(struct question_range *range, yyjson_val *node, const char *at,
-		      struct question_error *error)
+		      int week_start, struct question_error *error)
 {
 	struct slice name;
 	struct err err = { "" };
 	char place[160];
 	int rc = question_text(node, "zone", at, 63, &name, error);
 
+	if (rc == 0)
+		rc = question_word(node, "week_start", at, WEEK_DAYS, &week_start, error);
 	if (rc < 0)
 		return rc;
-	if (zone_open(&range->zone, name.ptr ? name : SLICE("UTC"), &err) == 0)
+	if (zone_open(&range->zone, name.ptr ? name : SLICE("UTC"), &err) == 0) {
+		zone_week(range->zone, week_start);
 		return 0;
+	}
 	question_at(place, at, "zone");
 	return question_fail(error, place, "bad_zone", "%s", err.text);
 }
@@ -343,12 +359,13 @@ static int check_range(const struct question_range *range, const char *at, bool 
 }
 
 static int parse_range(struct question_range *range, yyjson_val *node, const char *at,
-		       int64_t now_us, bool *is_ever, struct question_error *error)
+		       int64_t now_us, int week_start, bool *is_ever,
+		       struct question_error *error)
 {
 	yyjson_val *from = json_get(node, "from"), *to = json_get(node, "to");
 	yyjson_val *last = json_get(node, "last");
 	char place[160];
-	int rc = parse_zone(range, node, at, error);
+	int rc = parse_zone(range, node, at, week_start, error);
 
 	if (rc < 0)
 		return rc;
@@ -374,23 +391,30 @@ static int parse_range(struct question_range *range, yyjson_val *node, const cha
 	return rc < 0 ? rc : check_range(range, at, true, now_us, error);
 }
 
-int question_range_parse_node(struct question_range *range, yyjson_val *node, const char *at,
-			      int64_t now_us, bool *is_ever, struct question_error *error)
+static int parse_whole(struct question_range *range, yyjson_val *node, const char *at,
+		       int64_t now_us, int week_start, bool *is_ever,
+		       struct question_error *error)
 {
 	int rc;
 
 	*range = (struct question_range){ 0 };
-	rc = parse_range(range, node, at, now_us, is_ever, error);
+	rc = parse_range(range, node, at, now_us, week_start, is_ever, error);
 	if (rc < 0)
 		question_range_close(range);
 	return rc;
 }
 
+int question_range_parse_node(struct question_range *range, yyjson_val *node, const char *at,
+			      int64_t now_us, bool *is_ever, struct question_error *error)
+{
+	return parse_whole(range, node, at, now_us, 0, is_ever, error);
+}
+
 int question_range_parse(struct question_range *range, yyjson_val *root, int64_t now_us,
-			 struct question_error *error)
+			 int week_start, struct question_error *error)
 {
 	bool is_ever;
-	int rc = question_range_parse_node(range, root, "", now_us, &is_ever, error);
+	int rc = parse_whole(range, root, "", now_us, week_start, &is_ever, error);
 
 	if (rc == 0 && is_ever) {
 		int64_t today = zone_start(range->zone, ZONE_DAY, now_us);

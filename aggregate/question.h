@@ -34,12 +34,16 @@ struct question_range {
 	struct zone *zone;              /* owned: question_range_close */
 	int64_t from_us, to_us;
 };
-/* from/to or last, and zone. Without any: the last 30 days with today. `to` as a date means the
- * whole day; "last" n units ends with the unit that now is in, as far as it has come: it ends with
- * that unit's end. from before 1971 or to more than a year ahead are impossible. */
+/* from/to or last, zone, and week_start (week_start, in days after Monday, is its default). Without
+ * any range: the last 30 days with today. `to` as a date means the whole day; "last" n units ends
+ * with the unit that now is in, as far as it has come: it ends with that unit's end. from before 1971 or to more than a year ahead are impossible. */
 MUST_CHECK int question_range_parse(struct question_range *range, yyjson_val *root,
-				    int64_t now_us, struct question_error *error);
-/* The same from members of any node ("within" of a people query). is_ever: none is given. */
+				    int64_t now_us, int week_start,
+				    struct question_error *error);
+/* "monday" as 0 .. "sunday" as 6; -1: neither. */
+int question_week_day(struct slice text);
+/* The same, but for weeks, from members of any node ("within" of a people query). is_ever: none is
+ * given. */
 MUST_CHECK int question_range_parse_node(struct question_range *range, yyjson_val *node,
 					 const char *at, int64_t now_us, bool *is_ever,
 					 struct question_error *error);

@@ -113,7 +113,9 @@ bool saved_is_member(void *ctx, struct slice name, uint32_t leader)
 
 static struct predicate_world world_of(struct saved *saved)
 {
-	return (struct predicate_world){ .now_us = now_of(saved), .in_cohort = is_member,
+	return (struct predicate_world){ .now_us = now_of(saved),
+					 .week_start = saved->conf.week_start,
+					 .in_cohort = is_member,
 					 .has_cohort = has, .ctx = saved };
 }
 

@@ -34,6 +34,7 @@ struct saved_conf {
 	const char *members, *funnels;  /* buses; "": nothing is emitted */
 	const struct bus_conf *out;     /* as for a writer; schemas are set here */
 	const struct log *log;
+	int week_start;                 /* days after Monday, where a question says none */
 	int threads;                    /* of a question over everybody; 0: one per core */
 	int64_t (*now_us)(void *ctx);   /* the wall clock of tests; NULL: the real one */
 	void *ctx;

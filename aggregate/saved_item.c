@@ -47,7 +47,7 @@ static int open_people(struct saved_look *look, yyjson_val *root,
 static int open_funnel(struct saved_look *look, yyjson_val *root,
 		       const struct predicate_world *world, struct question_error *error)
 {
-	int rc = funnel_ask_parse(&look->ask, root, world->now_us, world, error);
+	int rc = funnel_ask_parse(&look->ask, root, world, error);
 
 	if (rc < 0)
 		return rc;

@@ -227,6 +227,7 @@ static int start_workers(struct serve *serve, const struct serve_conf *conf, str
 		.store = conf->store, .saved = conf->saved, .erase = conf->erase,
 		.progress = conf->progress,
 		.threads = conf->threads,
+		.week_start = conf->week_start,
 		.memory_max = conf->memory_max ? conf->memory_max : MEMORY_MAX,
 	};
 

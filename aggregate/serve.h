@@ -28,6 +28,7 @@ struct serve_conf {
 	const struct log *log;
 	int threads;                    /* of one question; 0: one per core (--query-threads) */
 	int64_t deadline_ms;            /* of one question; 0: 30 s (--query-time) */
+	int week_start;                 /* days after Monday (--week-start) */
 	size_t memory_max;              /* of one question; 0: 512 MiB (--query-memory) */
 };
 

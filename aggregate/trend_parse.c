@@ -258,15 +258,17 @@ int trend_parse(struct trend *trend, struct measure_world *world, yyjson_val *ro
 		struct question_error *error)
 {
 	static const char *const known[] = {
-		"source", "from", "to", "last", "zone", "where", "measures", "unit", "breakdown",
-		"top", "compare", "formula", "rolling", "cumulative", "session", NULL
+		"source", "from", "to", "last", "zone", "week_start", "where",
+		"measures", "unit", "breakdown", "top", "compare", "formula", "rolling",
+		"cumulative", "session", NULL
 	};
 	struct predicate_world predicates;
 	int rc = question_known(root, "", known, error);
 
 	*trend = (struct trend){ .world = world };
 	if (rc == 0)
-		rc = question_range_parse(&trend->range, root, world->now_us, error);
+		rc = question_range_parse(&trend->range, root, world->now_us,
+					  world->week_start, error);
 	if (rc < 0)
 		return rc;
 	predicates = world_of(trend);

@@ -22,6 +22,7 @@
 
 struct zone {
 	int count;                      /* of changes */
+	int week;                       /* weeks begin so many days after Monday */
 	int64_t *times;                 /* [count], seconds UTC, rising; owned */
 	int32_t *offsets;               /* [count + 1]: offsets[i] holds before times[i]; owned */
 };
@@ -381,6 +382,11 @@ void zone_close(struct zone *zone)
 	free(zone);
 }
 
+void zone_week(struct zone *zone, int days)
+{
+	zone->week = days;
+}
+
 /* How many changes are at or before a second: the index of the offset that holds then. */
 static int index_at(const struct zone *zone, int64_t second)
 {
@@ -439,15 +445,16 @@ static int64_t short_start(const struct zone *zone, int64_t size, int64_t us)
 }
 
 /* The day that begins the unit which day is in. */
-static int64_t first_day(enum zone_unit unit, int64_t days)
+static int64_t first_day(const struct zone *zone, enum zone_unit unit, int64_t days)
 {
+	int64_t of_week = days + 3 - zone->week;        /* 1970-01-01 was a Thursday */
 	int64_t year;
 	int month, day;
 
 	if (unit == ZONE_DAY)
 		return days;
 	if (unit == ZONE_WEEK)
-		return days - (days + 3 - 7 * floor_div(days + 3, 7));
+		return days - (of_week - 7 * floor_div(of_week, 7));
 	date_of(days, &year, &month, &day);
 	if (unit == ZONE_QUARTER)
 		month = (month - 1) / 3 * 3 + 1;
@@ -458,7 +465,7 @@ int64_t zone_start(const struct zone *zone, enum zone_unit unit, int64_t time_us
 {
 	if (unit == ZONE_MINUTE || unit == ZONE_HOUR)
 		return short_start(zone, unit == ZONE_HOUR ? 3600 : 60, time_us);
-	return from_local(zone, first_day(unit, local_days(zone, time_us)) * DAY_S) * SECOND;
+	return from_local(zone, first_day(zone, unit, local_days(zone, time_us)) * DAY_S) * SECOND;
 }
 
 int64_t zone_add(const struct zone *zone, enum zone_unit unit, int64_t start_us, int64_t n)

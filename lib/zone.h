@@ -2,7 +2,8 @@
  *
  * Buckets are local calendar units: a day may have 23 or 25 hours. Boundaries are computed once
  * per question; a time finds its bucket by binary search, or by stepping on from the last one.
- * Weeks begin on Monday. TZif: RFC 8536, version 2 block and its footer rule.
+ * Weeks begin on Monday, or as zone_week says.
+ * TZif: RFC 8536, version 2 block and its footer rule.
  */
 // SPDX-License-Identifier: Apache-2.0
 #ifndef LIB_ZONE_H
@@ -24,6 +25,8 @@ enum zone_unit {
 /* "UTC", "Europe/Stockholm". -ENOENT: no such zone; also for names with ".." or a leading '/'. */
 MUST_CHECK int zone_open(struct zone **zonep, struct slice name, struct err *err);
 void zone_close(struct zone *zone);
+/* Weeks begin so many days after Monday, 0 to 6. Before the zone is shared. */
+void zone_week(struct zone *zone, int days);
 
 /* The start of the unit that time_us is in; n units further (or back). */
 int64_t zone_start(const struct zone *zone, enum zone_unit unit, int64_t time_us);

@@ -57,6 +57,8 @@ static const struct opt query_opts[] = {
 	  "last day, or the instant after", },
 	{ "zone", OPT_TEXT, offsetof(struct query_conf, zone), NULL, 0, 0, "ZONE",
 	  "IANA time zone of days [UTC]", },
+	{ "week-start", OPT_TEXT, offsetof(struct query_conf, week_start), NULL, 0, 0, "DAY",
+	  "where weeks begin: monday .. sunday [as aggregate is told: monday]", },
 	{ "source", OPT_TEXT, offsetof(struct query_conf, source), NULL, 0, 0, "NAME",
 	  "only events of this source", },
 	{ "limit", OPT_COUNT, offsetof(struct query_conf, limit), "50", 1, 10000, "N",

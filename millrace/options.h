@@ -23,7 +23,7 @@ struct query_conf {
 	const char *prop, *where;
 	const char *measure;
 	const char *unit;
-	const char *last, *from, *to, *zone;
+	const char *last, *from, *to, *zone, *week_start;
 	const char *source;
 	int64_t limit, top;
 	int64_t timeout_ms;

@@ -50,6 +50,7 @@ static int write_common(const struct query_conf *conf, struct buf *json, struct 
 	member(json, "from", conf->from);
 	member(json, "to", conf->to);
 	member(json, "zone", conf->zone);
+	member(json, "week_start", conf->week_start);
 	member(json, "source", conf->source);
 	if (!conf->from) {
 		int rc = write_last(conf->last ? conf->last : "7d", json, err);

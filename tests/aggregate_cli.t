@@ -59,6 +59,11 @@ is "$(jq -c '[.buckets[0], .series[0].values]' "$T/trend")" \
   "by hour"
 ask trend '{"unit":"week","from":"2026-11-01","to":"2026-11-07","measures":[{"event":"*","measure":"unique"}]}' > "$T/trend"
 is "$(jq -c .buckets "$T/trend")" '["2026-10-26","2026-11-02"]' "weeks begin on Monday"
+is "$("$BIN/millrace" query trend --url "http://$(cat "$T/port")" --unit week --from 2026-11-01 --to 2026-11-07 \
+  --week-start sunday --event Page --csv | cut -d, -f1 | tr -d '\r' | xargs)" "bucket 2026-11-01" "or where the question says"
+is "$("$BIN/aggregate" --week-start funday --check 2>&1 | grep -c "'funday' is no day")" 1 "funday is none"
+printf 'aggregate:\n  week_start: sunday\n' > "$T/week.yaml"
+is "$("$BIN/aggregate" --config "$T/week.yaml" --dump | grep -c 'week_start: "sunday"')" 1 "from the settings"
 ask trend "{$range,\"top\":2}" > "$T/trend"
 is "$(jq -c '[.series[] | [.event, .overall]]' "$T/trend")" \
   "$(jq -sc '[group_by(.event)[] | [.[0].event, length]] | sort_by(-.[1], .[0]) | .[0:2] + [["$other", (.[2:] | map(.[1]) | add)]]' "$T/lines")" \

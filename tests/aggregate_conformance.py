@@ -1,5 +1,6 @@
 # aggregate_conformance.py DIR - the cases of trends, users, segments, identity, through all programs
 # SPDX-License-Identifier: Apache-2.0
+import datetime
 import sys
 
 from aggregate_world import Tap, World
@@ -147,5 +148,39 @@ tap.same(values(answer), [3], "sessions")
 answer = w.trend(**{"from": "2020-05-01", "to": "2020-05-01"}, measures=[{"event": "run", "measure": "sessions"}],
                  session={"timeout": {"n": 2, "unit": "hour"}})
 tap.same(values(answer), [1], "a longer pause")
+w.close()
+
+# Weeks that begin elsewhere: Stockholm's clocks go back on Sunday, October 26
+w = world("weeks", [event("p", "run", "2025-10-25", "21:59:59"), event("p", "run", "2025-10-25", "22:00:00"),
+                    event("p", "run", "2025-11-01", "22:59:59"), event("p", "run", "2025-11-01", "23:00:00")],
+          "--week-start", "saturday")
+weeks = {"from": "2025-10-20", "to": "2025-11-02", "zone": "Europe/Stockholm", "unit": "week"}
+for start, buckets, wanted in (("monday", ["2025-10-20", "2025-10-27"], [2, 2]),
+                               ("sunday", ["2025-10-19", "2025-10-26", "2025-11-02"], [1, 2, 1]),
+                               (None, ["2025-10-18", "2025-10-25", "2025-11-01"], [0, 2, 2])):
+    asked = {**weeks, **({"week_start": start} if start else {})}
+    answer = w.trend(**asked, measures=[{"event": "run"}, {"event": "run", "measure": "wau"}])
+    tap.same([answer["buckets"], values(answer)], [buckets, wanted], f"weeks from {start or 'the default'}")
+    tap.same(values(answer, 1), [min(n, 1) for n in wanted], "and who was there in their last seven days")
+    answer = w.ask("lifecycle", {**asked, "event": "run"})[1]
+    tap.same([values(answer), values(answer, 1)],
+             {2: [[1, 0], [0, 1]], 3: [[1, 0, 0], [0, 1, 1]] if start else [[0, 1, 0], [0, 0, 1]]}[len(wanted)],
+             "lifecycle")
+    answer = w.ask("stickiness", {**asked, "event": "run"})[1]
+    active = sum(n > 0 for n in wanted)
+    tap.same(answer["values"], [int(k + 1 == active) for k in range(len(wanted))], "stickiness")
+    answer = w.ask("retention", {**asked, "start": {"event": "run"}, "return": {"event": "run"}, "periods": 1})[1]
+    tap.same([[line["bucket"], line["size"]] for line in answer["cohorts"]],
+             [[bucket, min(n, 1)] for bucket, n in zip(buckets, wanted)], "retention")
+    answer = w.ask("funnel", {**{k: v for k, v in asked.items() if k != "unit"}, "steps": [{"event": "run"}],
+                              "trend": "week"})[1]
+    tap.same([[line["bucket"], line["entered"]] for line in answer["trend"]],
+             [[bucket, min(n, 1)] for bucket, n in zip(buckets, wanted)], "a funnel's trend")
+    last = w.trend(last={"n": 2, "unit": "week"}, unit="week", measures=[{"event": "run"}],
+                   **({"week_start": start} if start else {}))["buckets"]
+    tap.same([datetime.date.fromisoformat(day).strftime("%A").lower() for day in last],
+             2 * [start or "saturday"], "the last two weeks")
+status, answer = w.ask("trend", {**weeks, "week_start": "someday"})
+tap.same([status, answer["error"]["at"]], [400, "/week_start"], "no day")
 w.close()
 sys.exit(tap.end())

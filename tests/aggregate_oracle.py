@@ -74,7 +74,11 @@ def near(a, b):
     return a == b or (a is not None and b is not None and abs(a - b) <= 1e-9 * max(abs(a), abs(b)))
 
 
-def compare(words, event, measure, unit, zone, filter, by):
+# what DuckDB's weeks, from Monday, have to be moved by
+AHEAD = {None: 0, "sunday": 1, "saturday": 2, "wednesday": 5}
+
+
+def compare(words, event, measure, unit, zone, filter, by, week_start=None):
     where, sql_where = filter
     first = {"event": event, "measure": measure}
     if measure not in ("total", "unique"):
@@ -84,18 +88,20 @@ def compare(words, event, measure, unit, zone, filter, by):
         question["where"] = where
     if by:
         question["breakdown"] = {"prop": "plan"}
+    if week_start:
+        question["week_start"] = week_start
     answer = world.trend(**question)
     got = {}
     for line in answer["series"]:
         segment = "/".join(line["segment"])
         got[("overall", segment)] = line["overall"]
         got.update({(b, segment): v for b, v in zip(answer["buckets"], line["values"])})
-    local = f"timezone('{zone}', ts)"
+    local, ahead = f"timezone('{zone}', ts)", f"interval {AHEAD[week_start]} day"
     source = f"""from (select *, {SEGMENT if by else "''"} as segment from p) where {sql_where}
         and {local} >= timestamp '2026-03-15' and {local} < timestamp '2026-11-11'
         and ('{event}' = '*' or event = '{event}')"""
     wanted = {(str(b)[:10], s): v for b, s, v in db.execute(
-        f"select date_trunc('{unit}', {local}) as b, segment, {SQL[measure]} {source} group by all").fetchall()}
+        f"select date_trunc('{unit}', {local} + {ahead}) - {ahead} as b, segment, {SQL[measure]} {source} group by all").fetchall()}
     wanted.update({("overall", s): v for s, v in db.execute(
         f"select segment, {SQL[measure]} {source} group by all").fetchall()})
     differ = [(key, got.get(key), wanted.get(key)) for key in sorted(set(got) | set(wanted))
@@ -108,6 +114,8 @@ for zone in ("UTC", "Europe/Stockholm", "America/New_York", "Australia/Lord_Howe
     for unit in ("day", "week", "month"):
         for measure in ("total", "unique"):
             compare(f"{measure} per {unit}, {zone}", "*", measure, unit, zone, FILTERS[0], False)
+    for start in ("sunday", "saturday", "wednesday"):
+        compare(f"unique per week from {start}, {zone}", "*", "unique", "week", zone, FILTERS[0], False, start)
 for filter in FILTERS:
     for by in (False, True):
         compare(f"unique Buy where {filter[1]}{' by plan' if by else ''}", "Buy", "unique", "day",

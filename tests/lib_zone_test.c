@@ -155,6 +155,26 @@ static void test_bounds(struct tap *tap)
 	   us_of("2026-03-23T11:00:00Z"), "a week back by the clock");
 	OK(tap, zone_shift(zone, ZONE_MONTH, us_of("2026-03-31T10:00:00Z"), -1) ==
 	   us_of("2026-02-28T11:00:00Z"), "a month back from the 31st");
+	for (int days = 0; days < 7; days++) {
+		char text[WHEN_TEXT_MAX];
+		int64_t start;
+
+		zone_week(zone, days);
+		/* The 25th is a Sunday of 25 hours, and the sixth day after Monday. */
+		start = zone_start(zone, ZONE_WEEK, us_of("2026-10-25T22:59:59Z"));
+		when_print(start, 3, text);
+		OK(tap, start == us_of("2026-10-18T22:00:00Z") + days * 86400 * SECOND,
+		   "a week that begins %d days after Monday: %s", days, text);
+		OK(tap, zone_add(zone, ZONE_WEEK, start, 1) ==
+		   us_of("2026-10-25T23:00:00Z") + days * 86400 * SECOND,
+		   "and its end");
+		n = zone_bounds(zone, ZONE_WEEK, us_of("1969-12-20T00:00:00Z"),
+				us_of("1970-01-20T00:00:00Z"), bounds, 1000);
+		OK(tap, n == 5 || n == 6, "weeks around 1970, %d", n);
+		for (int i = 0; i < n; i++)
+			OK(tap, zone_start(zone, ZONE_WEEK, bounds[i + 1] - 1) == bounds[i],
+			   "with whole weeks");
+	}
 	zone_close(zone);
 	if (OK(tap, zone_open(&zone, SLICE("Australia/Lord_Howe"), NULL) == 0, "opens")) {
 		n = zone_bounds(zone, ZONE_HOUR, us_of("2026-10-03T13:30:00Z"),

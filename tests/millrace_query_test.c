@@ -52,10 +52,12 @@ static const struct {
 	{ { .unit = "day", .measure = "total" }, NULL,
 	  "{\"unit\":\"day\",\"last\":{\"n\":7,\"unit\":\"day\"}}", "seven days, all events" },
 	{ { .unit = "hour", .measure = "unique", .last = "24h", .zone = "Europe/Berlin",
+	    .week_start = "sunday",
 	    .source = "web" }, "Order \"x\"",
 	  "{\"unit\":\"hour\",\"measures\":[{\"event\":"
 	  "\"Order \\\"x\\\"\",\"measure\":\"unique\"}],"
-	  "\"zone\":\"Europe/Berlin\",\"source\":\"web\",\"last\":{\"n\":24,\"unit\":\"hour\"}}",
+	  "\"zone\":\"Europe/Berlin\",\"week_start\":\"sunday\","
+	  "\"source\":\"web\",\"last\":{\"n\":24,\"unit\":\"hour\"}}",
 	  "an event, its zone and source" },
 	{ { .unit = "day", .measure = "total", .from = "2026-11-01", .to = "2026-11-02" }, NULL,
 	  "{\"unit\":\"day\",\"from\":\"2026-11-01\",\"to\":\"2026-11-02\"}", "from and to" },
