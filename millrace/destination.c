@@ -3,7 +3,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,8 +13,7 @@
 #include "lib/json.h"
 #include "lib/yaml.h"
 #include "millrace/letters.h"
-
-#define FILE_MAX ((size_t)64 << 10)
+#include "millrace/part_file.h"
 
 #define AT(field) offsetof(struct destination_conf, field)
 
@@ -46,89 +44,6 @@ const struct opt_program destination_program = {
 	.opts = opts,
 };
 
-static bool is_name(const char *name)
-{
-	size_t len = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-			    "_-");
-
-	return len > 0 && len <= 64 && !name[len] && name[0] != '-';
-}
-
-static int read_file(const char *path, struct buf *out, struct err *err)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC), rc = 0;
-	char *at = buf_reserve(out, FILE_MAX);
-	ssize_t n = fd < 0 || !at ? -1 : read(fd, at, FILE_MAX);
-
-	if (n < 0)
-		rc = err_set(err, fd < 0 ? -errno : -ENOMEM, "%s: %s", path, strerror(errno));
-	else if ((size_t)n == FILE_MAX)
-		rc = err_set(err, -E2BIG, "%s: over 64 kB", path);
-	else
-		out->len += (size_t)n;
-	if (fd >= 0)
-		close(fd);
-	return rc;
-}
-
-/* Beside its place, then renamed: nobody ever reads half of it. */
-static int write_whole(const char *dir, const char *name, struct slice text, bool is_new,
-		       struct err *err)
-{
-	char path[PATH_MAX], tmp[PATH_MAX];
-	int fd, rc = 0;
-
-	snprintf(path, sizeof(path), "%.3000s/%.200s", dir, name);
-	snprintf(tmp, sizeof(tmp), "%.3000s/.%.200s.new", dir, name);
-	if (is_new && access(path, F_OK) == 0)
-		return err_set(err, -EEXIST, "%s: there is one", path);
-	fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return err_set(err, -errno, "%s: %s", tmp, strerror(errno));
-	if (write(fd, text.ptr, text.len) != (ssize_t)text.len || fsync(fd) < 0 ||
-	    rename(tmp, path) < 0)
-		rc = err_set(err, -EIO, "%s: cannot be written", path);
-	close(fd);
-	return rc;
-}
-
-/* The line `enabled: ..` in another way, or one more. */
-static int switch_to(const char *dir, const char *name, bool on, struct err *err)
-{
-	struct buf text = { 0 }, out = { 0 };
-	char path[PATH_MAX], file[80];
-	const char *word = on ? "enabled: yes\n" : "enabled: no\n";
-	bool found = false;
-	struct slice rest;
-	int rc;
-
-	snprintf(file, sizeof(file), "%s.yaml", name);
-	snprintf(path, sizeof(path), "%.3000s/%s", dir, file);
-	rc = read_file(path, &text, err);
-	for (rest = buf_slice(&text); rc == 0 && rest.len;) {
-		const char *end = memchr(rest.ptr, '\n', rest.len);
-		size_t len = end ? (size_t)(end - rest.ptr) + 1 : rest.len;
-
-		if (slice_starts(rest, SLICE("enabled:"))) {
-			buf_append_text(&out, word);
-			found = true;
-		} else {
-			buf_append(&out, rest.ptr, len);
-		}
-		rest = slice_skip(rest, len);
-	}
-	if (!found) {
-		if (out.len && out.ptr[out.len - 1] != '\n')
-			buf_append_char(&out, '\n');
-		buf_append_text(&out, word);
-	}
-	if (rc == 0)
-		rc = write_whole(dir, file, buf_slice(&out), false, err);
-	buf_close(&text);
-	buf_close(&out);
-	return rc;
-}
-
 static void put_quoted(struct buf *out, const char *text)
 {
 	buf_append_char(out, '\'');
@@ -145,7 +60,7 @@ static int put_secret(const struct destination_conf *conf, const char *dir, cons
 {
 	char secrets[PATH_MAX], file[200];
 
-	if (!is_name(conf->secret))
+	if (!part_file_is_name(conf->secret))
 		return err_set(err, -EINVAL, "--secret: '%.40s' is no setting's name",
 			       conf->secret);
 	snprintf(secrets, sizeof(secrets), "%.3000s/.secrets", dir);
@@ -153,7 +68,7 @@ static int put_secret(const struct destination_conf *conf, const char *dir, cons
 		return err_set(err, -errno, "%s: %s", secrets, strerror(errno));
 	snprintf(file, sizeof(file), "%s.%s", name, conf->secret);
 	buf_printf(out, "%s: file:destinations/.secrets/%s\n", conf->secret, file);
-	return write_whole(secrets, file, secret, false, err);
+	return part_file_write(secrets, file, secret, false, err);
 }
 
 static int add(const struct destination_conf *conf, const char *dir, const char *name,
@@ -193,7 +108,7 @@ static int add(const struct destination_conf *conf, const char *dir, const char 
 		rc = put_secret(conf, dir, name, secret, &out, err);
 	snprintf(file, sizeof(file), "%s.yaml", name);
 	if (rc == 0)
-		rc = write_whole(dir, file, buf_slice(&out), true, err);
+		rc = part_file_write(dir, file, buf_slice(&out), true, err);
 	buf_close(&out);
 	return rc;
 }
@@ -221,8 +136,8 @@ static int remove_it(const char *dir, const char *name, struct err *err)
 static void list_one(const struct destination_conf *conf, const struct settings *settings,
 		     const char *name, const struct yaml *root, struct buf *out)
 {
-	const char *enabled = yaml_get_text(root, "enabled"), *type = yaml_get_text(root, "type");
-	bool on = !enabled || !enabled[0] || strchr("yYtToO1", enabled[0]);
+	const char *type = yaml_get_text(root, "type");
+	bool on = part_file_is_on(root);
 	struct json_reader *json = NULL;
 	struct buf status = { 0 };
 	yyjson_val *tree = NULL;
@@ -230,10 +145,8 @@ static void list_one(const struct destination_conf *conf, const struct settings 
 	struct slice state, words;
 	int64_t sent = 0;
 
-	if (enabled && strcasecmp(enabled, "off") == 0)
-		on = false;
 	snprintf(path, sizeof(path), "%.3000s/sinks/%s/status.json", settings->data, name);
-	if (read_file(path, &status, NULL) < 0 || json_open(&json, NULL) < 0 ||
+	if (part_file_read(path, &status, NULL) < 0 || json_open(&json, NULL) < 0 ||
 	    json_parse(json, buf_slice(&status), &tree, NULL) < 0)
 		tree = NULL;
 	if (json_num(json_get(tree, "delivered"), &sent) < 0)
@@ -300,13 +213,13 @@ int destination_run(const struct destination_conf *conf, const struct settings *
 	snprintf(dir, sizeof(dir), "%.3000s/destinations", settings->dir);
 	if (strcmp(verb, "list") == 0)
 		return list(conf, settings, dir, out);
-	if (!is_name(name))
+	if (!part_file_is_name(name))
 		return err_set(err, -EINVAL, "destination %.20s NAME: a name has up to 64 letters, "
 			       "digits, - and _", verb);
 	if (strcmp(verb, "add") == 0)
 		return add(conf, dir, name, secret, err);
 	if (strcmp(verb, "enable") == 0 || strcmp(verb, "disable") == 0)
-		return switch_to(dir, name, verb[0] == 'e', err);
+		return part_file_switch(dir, name, verb[0] == 'e', err);
 	if (strcmp(verb, "remove") == 0)
 		return remove_it(dir, name, err);
 	if (strcmp(verb, "letters") == 0)

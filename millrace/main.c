@@ -30,6 +30,7 @@
 #include "millrace/query.h"
 #include "millrace/settings.h"
 #include "millrace/trace.h"
+#include "millrace/trigger.h"
 #include "millrace/up.h"
 
 #define ARGS_MAX 256
@@ -298,6 +299,38 @@ static int print_all(struct buf *out, struct err *err)
 	return 0;
 }
 
+static int run_trigger(int argc, char **argv)
+{
+	struct trigger_conf conf = { 0 };
+	struct trigger_call call = { { NULL } };
+	struct arguments args = { 0 };
+	struct settings *settings = NULL;
+	struct opt_list operands;
+	struct buf out = { 0 };
+	struct err err = { "" };
+	struct opt_set *set;
+	int rc;
+
+	take_arguments(&args, argc, argv);
+	set = opt_main(&trigger_program, &conf, args.argc, args.argv, &operands);
+	rc = settings_open(&settings, args.config ? args.config : SETTINGS_FILE, conf.data, NULL,
+			   &err);
+	if (!rc)
+		rc = trigger_run(&conf, settings, &operands, &call, &out, &err);
+	/* Where `up` runs it, so that outbox: DIR is the same one. */
+	if (!rc && call.args[0] && chdir(settings->dir) < 0)
+		rc = err_set(&err, -errno, "%s: %s", settings->dir, strerror(errno));
+	if (!rc && call.args[0])
+		return run_program(1, call.args);
+	if (!rc)
+		rc = print_all(&out, &err);
+	trigger_call_close(&call);
+	buf_close(&out);
+	settings_close(settings);
+	opt_close(set);
+	return rc ? finish(rc, &err) : EX_OK;
+}
+
 /* What it found goes to stdout, also where it does not hold: 65 then. */
 static int run_audit(int argc, char **argv)
 {
@@ -367,6 +400,7 @@ static const struct command {
 	{ "query", run_query, &query_program },
 	{ "demo", run_demo, &demo_program },
 	{ "destination", run_destination, &destination_program },
+	{ "trigger", run_trigger, &trigger_program },
 	{ "audit", run_audit, &audit_program },
 	{ "trace", run_trace, &trace_program },
 	{ "fetch-geo", run_fetch_geo, &fetch_geo_program },
@@ -384,7 +418,7 @@ static int help(void)
 	struct buf out = { 0 };
 
 	buf_append_text(&out, "millrace - an analytics event pipeline\n\nUsage:\n"
-			"  millrace up|down|query|demo|destination|audit|trace|fetch-geo ..\n"
+			"  millrace up|down|query|demo|destination|trigger|audit|trace|fetch-geo ..\n"
 			"  millrace collect|enrich|aggregate|sink|report .. that program\n");
 	for (size_t i = 0; i < COMMANDS; i++) {
 		if (!commands[i].program)
@@ -411,8 +445,8 @@ int main(int argc, char **argv)
 		if (strcmp(commands[i].name, name) == 0)
 			return commands[i].run(argc - 1, argv + 1);
 	log_words(&own_log, LOG_LEVEL_ERROR, "usage", "%s%.40s%swants one of: up, down, query, "
-		  "demo, destination, audit, trace, collect, enrich, aggregate, sink, report "
-		  "(see millrace --help)",
+		  "demo, destination, trigger, audit, trace, collect, enrich, aggregate, sink, "
+		  "report (see millrace --help)",
 		  name[0] ? "'" : "", name,
 		  name[0] ? "' is no command; millrace " : "millrace ");
 	return EX_USAGE;

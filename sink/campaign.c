@@ -53,7 +53,8 @@ int campaign_open(struct campaign **campaignp, const struct sink_conf *conf, con
 	if (!c)
 		return err_set(err, -ENOMEM, "no memory");
 	if ((rc = set_state(c, conf, err)) < 0 ||
-	    (rc = trigger_open(&c->trigger, dir, config, conf->trigger, NULL, err)) < 0)
+	    (rc = trigger_open(&c->trigger, dir, config, conf->trigger, NULL, false,
+				err)) < 0)
 		return rc;
 	if (!c->trigger->is_enabled)
 		return err_set(err, -ECANCELED, "triggers/%s.yaml says enabled: no",
@@ -80,11 +81,11 @@ int campaign_check(const char *dir, const char *config, const char *name, const 
 		   struct err *err)
 {
 	struct trigger *trigger;
-	int rc = trigger_open(&trigger, dir, config, name, file, err);
+	int rc = trigger_open(&trigger, dir, config, name, file, false, err);
 
 	if (rc == 0)
 		trigger_close(trigger);
-	return rc;
+	return rc == -EBADMSG ? -EINVAL : rc;   /* 78, as for a destination's file */
 }
 
 /* Preview and test */
@@ -196,10 +197,8 @@ int campaign_try(const struct sink_conf *conf, const char *dir, const char *conf
 {
 	struct schema *schema = record_schema("members");
 	struct trigger *t = NULL;
-	int rc = trigger_open(&t, dir, config, name, NULL, err);
+	int rc = trigger_open(&t, dir, config, name, NULL, true, err);
 
-	if (rc == 0 && !t->is_enabled)
-		rc = err_set(err, -EINVAL, "triggers/%s.yaml says enabled: no", name);
 	if (rc == 0 && sends && conf->address && !dest_email_set_to(t->kind, t->conf,
 								    conf->address))
 		rc = err_set(err, -EINVAL, "--address is for email");

@@ -80,6 +80,7 @@ struct reading {
 	struct field_place place;
 	struct common common;
 	const struct yaml *root;
+	bool even_off;
 };
 
 static int wrong(const struct reading *r, const char *field, const struct err *why,
@@ -140,7 +141,7 @@ static int read_channel(struct reading *r, const char *config, struct err *err)
 	t->kind = dest_kind_find(slice_from(r->common.channel));
 	if (!t->kind)
 		return err_set(err, -EBADMSG, "%s: channel: no such one", r->place.path);
-	if ((rc = check_keys(r, err)) < 0 || !t->is_enabled)
+	if ((rc = check_keys(r, err)) < 0 || (!t->is_enabled && !r->even_off))
 		return rc;
 	if (t->kind == &dest_email && config) {
 		rc = yaml_open(&r->own->config, config, &settings, err);
@@ -237,12 +238,12 @@ static bool is_name(const char *name)
 }
 
 int trigger_open(struct trigger **triggerp, const char *dir, const char *config, const char *name,
-		 const char *file, struct err *err)
+		 const char *file, bool even_off, struct err *err)
 {
 	struct trigger *t = calloc(1, sizeof(*t));
 	struct own *own = calloc(1, sizeof(*own));
 	struct reading r = { .trigger = t, .own = own, .place = { NULL, dir,
-			     own ? &own->arena : NULL } };
+			     own ? &own->arena : NULL }, .even_off = even_off };
 	char path[PATH_MAX];
 	int rc = t && own ? 0 : err_set(err, -ENOMEM, "no memory");
 

@@ -19,7 +19,7 @@ struct trigger {
 	bool is_enabled;
 	const char *query, *channel;
 	const struct dest_kind *kind;
-	void *conf;                     /* the kind's, filled; NULL where it is switched off */
+	void *conf;                     /* the kind's, filled; NULL where it is off */
 	enum trigger_on on;
 	enum trigger_once once;
 	bool current, recheck, dry_run, report;
@@ -34,9 +34,10 @@ struct trigger {
 };
 
 /* dir: of millrace.yaml, whose path is config. file: another one than dir/triggers/NAME.yaml, or
- * NULL. -ENOENT; -EBADMSG: words with path and line. */
+ * NULL. even_off: conf is filled also where it is switched off. -ENOENT; -EBADMSG: words with path
+ * and line. */
 MUST_CHECK int trigger_open(struct trigger **triggerp, const char *dir, const char *config,
-			    const char *name, const char *file, struct err *err);
+			    const char *name, const char *file, bool even_off, struct err *err);
 void trigger_close(struct trigger *trigger);
 /* {"common":[..],"channels":[{"channel","summary","fields"}]} */
 void trigger_print_fields(struct buf *out);
