@@ -418,7 +418,8 @@ static int help(void)
 	struct buf out = { 0 };
 
 	buf_append_text(&out, "millrace - an analytics event pipeline\n\nUsage:\n"
-			"  millrace up|down|query|demo|destination|trigger|audit|trace|fetch-geo ..\n"
+			"  millrace up|down|query|demo|audit|trace|fetch-geo ..\n"
+			"  millrace destination|trigger ..\n"
 			"  millrace collect|enrich|aggregate|sink|report .. that program\n");
 	for (size_t i = 0; i < COMMANDS; i++) {
 		if (!commands[i].program)

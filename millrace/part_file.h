@@ -13,7 +13,7 @@
 bool part_file_is_name(const char *name);
 /* Up to 64 kB. */
 MUST_CHECK int part_file_read(const char *path, struct buf *out, struct err *err);
-/* Beside its place, then renamed: nobody ever reads half of it. is_new: -EEXIST where there is one. */
+/* Beside its place, then renamed: nobody ever reads half of it. is_new: -EEXIST where one is. */
 MUST_CHECK int part_file_write(const char *dir, const char *name, struct slice text, bool is_new,
 			       struct err *err);
 /* The line `enabled: ..` of dir/NAME.yaml in another way, or one more. */

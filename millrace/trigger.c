@@ -205,7 +205,8 @@ static int make_call(const struct trigger_conf *conf, const struct settings *set
 		rc = add(call, &count, words[i][0], words[i][1]);
 	snprintf(members, sizeof(members), "%.3900s/members", settings->bus);
 	/* A log without that topic: nobody ever came to match anything. */
-	if (rc == 0 && makes && (strncmp(members, "log:", 4) != 0 || access(members + 4, F_OK) == 0))
+	if (rc == 0 && makes &&
+	    (strncmp(members, "log:", 4) != 0 || access(members + 4, F_OK) == 0))
 		rc = add(call, &count, "--in=", members);
 	return rc;
 }
