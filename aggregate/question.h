@@ -34,7 +34,7 @@ struct question_range {
 	struct zone *zone;              /* owned: question_range_close */
 	int64_t from_us, to_us;
 };
-/* from/to or last, zone, and week_start (whose default is week_start, in days after Monday). Without
+/* from/to or last, zone, and week_start (its default is week_start, in days after Monday). Without
  * any range: the last 30 days with today. `to` as a date means the whole day; "last" n units ends
  * with the unit that now is in, as far as it has come: it ends with that unit's end. from before
  * 1971 or to more than a year ahead are impossible. */
