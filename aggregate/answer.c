@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "aggregate/answer_csv.h"
 #include "aggregate/erase.h"
@@ -12,6 +13,7 @@
 #include "lib/when.h"
 
 #define UNKNOWN_MAX 50
+#define NAP_MS      10
 #define DELETE_MS   10000               /* how long a delete is waited for */
 #define JSON_TYPE   "application/json"
 #define CSV_TYPE    "text/csv; charset=utf-8"
@@ -112,6 +114,8 @@ static void put_tail(const struct answer *answer, int64_t now_us, uint64_t scann
 		put_time(answer->progress.complete_through_us, out);
 	else
 		buf_append_text(out, "null");
+	if (!answer->progress.is_caught_up)
+		buf_append_text(out, ",\"catching_up\":true");
 	buf_printf(out, ",\"scanned\":%" PRIu64 ",\"took_ms\":%" PRId64 "}\n", scanned,
 		   when_monotonic_ms() - answer->begun_ms);
 }
@@ -240,7 +244,8 @@ static int ask_measure(struct answer *answer, size_t m, const struct snapshot *s
 {
 	struct measure_world world = {
 		.snapshot = snapshot, .saved = answer->conf.saved, .now_us = when_now_us(),
-		.complete_through_us = answer->progress.complete_through_us,
+		.complete_through_us = answer->progress.is_caught_up
+				       ? answer->progress.complete_through_us : 0,
 		.threads = answer->conf.threads, .cancel = answer->request->cancel,
 		.deadline_ms = answer->request->deadline_ms,
 		.memory_max = answer->conf.memory_max,
@@ -292,6 +297,30 @@ static bool wants_csv(struct slice accept)
 	return accept.len >= 8 && memmem(accept.ptr, accept.len, "text/csv", 8) != NULL;
 }
 
+static void read_progress(struct answer *answer)
+{
+	pthread_mutex_lock(&answer->conf.progress->lock);
+	answer->progress = answer->conf.progress->state;
+	pthread_mutex_unlock(&answer->conf.progress->lock);
+}
+
+/* After a start, what came since the last flush is read again: a question waits for that, up to half
+ * of its time. Over that the answer says "catching_up" and calls no bucket whole. */
+static void wait_for_input(struct answer *answer)
+{
+	const struct timespec nap = { 0, NAP_MS * 1000000 };
+	const atomic_bool *cancel = answer->request->cancel;
+	int64_t until = answer->begun_ms;
+
+	until += (answer->request->deadline_ms - until) / 2;
+	read_progress(answer);
+	while (!answer->progress.is_caught_up && !(cancel && atomic_load(cancel)) &&
+	       when_monotonic_ms() < until) {
+		nanosleep(&nap, NULL);
+		read_progress(answer);
+	}
+}
+
 static int ask_question(struct answer *answer, size_t m, struct buf *out, const char **type)
 {
 	struct question_error error = { 0 };
@@ -304,6 +333,7 @@ static int ask_question(struct answer *answer, size_t m, struct buf *out, const 
 		question_fail(&error, "", "bad_json", "%s", err.text);
 		return put_error(&error, out);
 	}
+	wait_for_input(answer);
 	rc = store_snapshot(answer->conf.store, &snapshot, &err);
 	if (rc == 0) {
 		rc = ask_measure(answer, m, &snapshot, question, out, &error);
@@ -419,8 +449,6 @@ int answer_ask(struct answer *answer, const struct answer_request *request, stru
 	*type = JSON_TYPE;
 	answer->request = request;
 	answer->begun_ms = when_monotonic_ms();
-	pthread_mutex_lock(&answer->conf.progress->lock);
-	answer->progress = answer->conf.progress->state;
-	pthread_mutex_unlock(&answer->conf.progress->lock);
+	read_progress(answer);
 	return route(answer, out, type);
 }

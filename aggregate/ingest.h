@@ -35,6 +35,8 @@ struct ingest {
 	struct stamp_seen seen;
 	struct progress_state state;    /* the filter's thread's; copied to progress */
 	int64_t received_us[BUS_PARTITIONS_MAX];        /* of the last record */
+	int64_t first_end[BUS_PARTITIONS_MAX];  /* of the topic at the first look */
+	int first_count;                /* its partitions then; 0: not looked yet */
 	int64_t looked_ms, emitted_ms;
 	struct serve *serve;            /* for its counts; may be NULL */
 	struct metric *gauges[23];

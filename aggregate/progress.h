@@ -18,6 +18,7 @@ struct progress_state {
 	int64_t next[BUS_PARTITIONS_MAX];       /* offset after the last one read; 0: none yet */
 	int64_t end[BUS_PARTITIONS_MAX];        /* of the topic, when last looked at */
 	int64_t complete_through_us;    /* all that was received before it is counted; 0: unknown */
+	bool is_caught_up;              /* all that was there at the start is read */
 	uint64_t emitted;               /* records to `counted` */
 };
 

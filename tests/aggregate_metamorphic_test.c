@@ -251,7 +251,8 @@ static int ask_late(struct world *w)
 		{ "/v1/query/lifecycle", "{\"event\":\"*\"}" },
 		{ "/v1/query/stickiness", "{\"event\":\"*\"}" },
 	};
-	struct progress progress = { .lock = PTHREAD_MUTEX_INITIALIZER };
+	struct progress progress = { .lock = PTHREAD_MUTEX_INITIALIZER,
+				     .state.is_caught_up = true };
 	struct answer_conf conf = { .store = w->store, .progress = &progress, .threads = 1 };
 	struct answer *answer;
 	struct err err = { "" };
@@ -281,7 +282,8 @@ static int ask_late(struct world *w)
 
 static void ask_all(struct world *w)
 {
-	struct progress progress = { .lock = PTHREAD_MUTEX_INITIALIZER };
+	struct progress progress = { .lock = PTHREAD_MUTEX_INITIALIZER,
+				     .state.is_caught_up = true };
 	struct answer_conf conf = { .store = w->store, .progress = &progress, .threads = 1 };
 	struct answer *answer;
 	struct err err = { "" };

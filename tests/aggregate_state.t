@@ -55,6 +55,27 @@ rm -rf "$T/state"; mv "$T/copy" "$T/state"
 like "$(cat "$T/check")" "no manifest" "says so"
 "$BIN/aggregate" chekc "$T/state" > "$T/check" 2>&1; is $? 64 "no such command"
 
+# A question that comes right after a start waits for what is in the topic
+"$TESTBIN/tool_enriched" "log:$T/large/enriched" 150000 0 2 > /dev/null
+bus=log:$T/large
+mv "$T/state" "$T/other-state"
+up
+early=$(curl -sS -d '{"measures":[{"event":"*","measure":"total"}],"unit":"day","from":"2026-11-01","to":"2026-11-05"}' \
+  "http://$(cat "$T/port")/v1/query/trend")
+is "$(jq -c '[.series[0].values, .series[0].overall]' <<< "$early")" "$(total total)" "a question right after the start gets all"
+[ "$(jq '.series[0].overall' <<< "$early")" -gt 0 ]; ok $? "which is something"
+is "$(jq .catching_up <<< "$early")" null "and says nothing of catching up"
+stop aggregate
+rm -rf "$T/state"
+up --query-time 40ms
+early=$(curl -sS -d '{"measures":[{"event":"*","measure":"total"}],"unit":"day","from":"2026-11-01","to":"2026-11-05"}' \
+  "http://$(cat "$T/port")/v1/query/trend")
+is "$(jq -c 'if .error then "late" else [.catching_up, (.incomplete | all)] end' <<< "$early" | sed 's/"late"/[true,true]/')" \
+  "[true,true]" "one that cannot wait is told, and calls no bucket whole"
+stop aggregate
+bus=log:$T/data
+rm -rf "$T/state"; mv "$T/other-state" "$T/state"
+
 # Another number of partitions
 "$TESTBIN/tool_enriched" "log:$T/other/enriched" 10 0 3 > /dev/null
 "$BIN/aggregate" --in "log:$T/other/enriched" --bad "$bus/bad?partition=3" --state "$T/state" --http 127.0.0.1:0 --until-end 2> "$T/log"
