@@ -304,8 +304,8 @@ static void read_progress(struct answer *answer)
 	pthread_mutex_unlock(&answer->conf.progress->lock);
 }
 
-/* After a start, what came since the last flush is read again: a question waits for that, up to half
- * of its time. Over that the answer says "catching_up" and calls no bucket whole. */
+/* After a start, what came since the last flush is read again: a question waits for that, up to
+ * half of its time. Over that the answer says "catching_up" and calls no bucket whole. */
 static void wait_for_input(struct answer *answer)
 {
 	const struct timespec nap = { 0, NAP_MS * 1000000 };
