@@ -9,6 +9,7 @@
 #include "aggregate/answer_csv.h"
 #include "aggregate/erase.h"
 #include "aggregate/measure.h"
+#include "aggregate/person_answer.h"
 #include "aggregate/saved.h"
 #include "lib/when.h"
 
@@ -173,6 +174,9 @@ static void check_prop(struct unknown *unknown, struct slice name, bool of_profi
 	if (!of_profile && unknown->of_people)
 		of_profile = persons_trait_names(unknown->snapshot->persons, is_trait,
 						 &search) == 0 && search.found;
+	/* What people have from their events: as good as theirs. */
+	if (unknown->of_people && person_is_latest(name))
+		of_profile = false;
 	/* Some are made when asked: $first_seen, $last_seen, .. */
 	if (of_profile && name.ptr[0] == '$')
 		return;

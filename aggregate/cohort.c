@@ -117,6 +117,15 @@ static void look_at_ops(struct cohort *cohort, yyjson_val *node)
 		look_at_ops(cohort, value);
 }
 
+/* Is it about the latest of what a person's events have? (in_cohort passes prop over.) */
+static bool is_latest(yyjson_val *node)
+{
+	struct slice op = json_text(node, "op");
+
+	return person_is_latest(json_text(node, "prop")) && !slice_is(op, "in_cohort") &&
+	       !slice_is(op, "not_in_cohort");
+}
+
 static int parse_prop(struct parser *parser, yyjson_val *node, const char *at)
 {
 	struct slice of = json_text(node, json_get(node, "of") ? "of" : "src");
@@ -142,6 +151,12 @@ static int parse_prop(struct parser *parser, yyjson_val *node, const char *at)
 		rc = no_memory(parser);
 	buf_close(&text);
 	look_at_ops(parser->cohort, node);
+	if (rc == 0 && is_latest(node)) {
+		struct slice name = json_text(node, "prop");
+
+		made->name = strndup(name.ptr, name.len);
+		rc = made->name ? 0 : no_memory(parser);
+	}
 	return rc;
 }
 
@@ -482,13 +497,13 @@ static int parse_who(struct parser *parser, yyjson_val *node, const char *at)
 	int rc = 0, found = 0;
 
 	buf_append_char(&text, '[');
-	if (json_get(node, "prop")) {
+	if (json_get(node, "prop") && !is_latest(node)) {
 		write_leaf(node, &text);
 		found++;
 	}
 	if (list)
 		yyjson_arr_foreach(list, i, count, child) {
-			if (!json_get(child, "prop"))
+			if (!json_get(child, "prop") || is_latest(child))
 				continue;
 			if (found++)
 				buf_append_char(&text, ',');

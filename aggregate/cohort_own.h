@@ -9,6 +9,7 @@
 
 #include "aggregate/cohort.h"
 #include "aggregate/funnel.h"
+#include "aggregate/person_answer.h"
 #include "aggregate/pick.h"
 
 enum cohort_kind {
@@ -37,7 +38,7 @@ struct cohort_node {
 	int64_t last_us;                /* 0: a fixed window */
 	int64_t from_us, to_us;
 	int64_t window_us;              /* of a sequence */
-	char *name;                     /* IN; owned */
+	char *name;                     /* IN; PROP that events have (person_is_latest); owned */
 };
 
 struct cohort {
@@ -54,7 +55,7 @@ struct cohort {
 		struct scan_prop *prop; /* once bound */
 	} props[COHORT_NODES_MAX];
 	int prop_count;
-	const struct persons *persons;  /* once bound */
+	const struct snapshot *snapshot;        /* once bound */
 };
 
 #endif

@@ -11,6 +11,7 @@ struct cohort_eye {
 	const struct cohort *cohort;
 	struct scan_look *looks[COHORT_NODES_MAX];
 	struct funnel *funnels[COHORT_NODES_MAX];       /* of sequences */
+	struct person_latest latest[COHORT_NODES_MAX];  /* of props that events have */
 	struct buf scratch;             /* texts of profiles */
 	struct buf events;              /* of a sequence, its bits from 0 on */
 	struct buf numbers;             /* of distinct */
@@ -21,7 +22,7 @@ int cohort_bind(struct cohort *cohort, const struct snapshot *snapshot)
 {
 	int rc = 0;
 
-	cohort->persons = snapshot->persons;
+	cohort->snapshot = snapshot;
 	for (int i = 0; i < cohort->prop_count && rc == 0; i++) {
 		struct scan_prop_conf conf = { .name = cohort->props[i].name };
 
@@ -46,6 +47,9 @@ int cohort_eye_open(struct cohort_eye **eyep, const struct cohort *cohort)
 
 		if (cohort->nodes[i].kind == COHORT_SEQUENCE)
 			rc = funnel_open(&eye->funnels[i], &conf);
+		else if (cohort->nodes[i].kind == COHORT_PROP && cohort->nodes[i].name)
+			rc = person_latest_open(&eye->latest[i], cohort->snapshot,
+						slice_from(cohort->nodes[i].name));
 	}
 	if (rc < 0)
 		cohort_eye_close(eye);
@@ -61,6 +65,7 @@ void cohort_eye_close(struct cohort_eye *eye)
 	for (int i = 0; i < COHORT_NODES_MAX; i++) {
 		scan_look_close(eye->looks[i]);
 		funnel_close(eye->funnels[i]);
+		person_latest_close(&eye->latest[i]);
 	}
 	buf_close(&eye->scratch);
 	buf_close(&eye->events);
@@ -264,6 +269,19 @@ static int try_first_time(struct cohort_eye *eye, const struct cohort_node *node
 	return 0;
 }
 
+static bool try_prop(struct cohort_eye *eye, int i, uint32_t leader)
+{
+	const struct cohort_node *node = &eye->cohort->nodes[i];
+	struct prop value;
+
+	buf_reset(&eye->scratch);
+	if (!node->name)
+		return predicate_person(node->predicate, eye->cohort->snapshot->persons, leader,
+					&eye->scratch);
+	value = person_latest_value(&eye->latest[i], leader, &eye->scratch);
+	return predicate_value(node->predicate, &value);
+}
+
 static int try_node(struct cohort_eye *eye, int i, const struct scan_person *person);
 
 /* Until the answer is known: it can change only when one of those that made it does. */
@@ -299,9 +317,7 @@ static int try_node(struct cohort_eye *eye, int i, const struct scan_person *per
 		rc = try_node(eye, i + 1, person);
 		return rc < 0 ? rc : !rc;
 	case COHORT_PROP:
-		buf_reset(&eye->scratch);
-		return predicate_person(node->predicate, eye->cohort->persons, person->leader,
-					&eye->scratch);
+		return try_prop(eye, i, person->leader);
 	case COHORT_DID:
 		return node->measure == COHORT_COUNT ? try_count(eye, node, person)
 						     : try_sums(eye, node, person);

@@ -249,6 +249,7 @@ struct state {
 	struct people *all;
 	struct cohort_eye *eye;
 	struct person_span span;
+	struct person_latest latest;    /* of the sort; without a snapshot: a trait */
 	struct buf scratch;
 };
 
@@ -270,6 +271,8 @@ static int begin(void *ctx, int thread, void **statep)
 	state->all = all;
 	state->people.best = calloc((size_t)all->limit, sizeof(*state->people.best));
 	rc = state->people.best ? person_span_open(&state->span, all->world->snapshot) : -ENOMEM;
+	if (rc == 0 && all->sort_by == SORT_TRAIT && person_is_latest(all->sort))
+		rc = person_latest_open(&state->latest, all->world->snapshot, all->sort);
 	return rc == 0 && all->cohort ? cohort_eye_open(&state->eye, all->cohort) : rc;
 }
 
@@ -287,6 +290,7 @@ static int fold(void *ctx, void *made)
 	free(state->people.best);
 	cohort_eye_close(state->eye);
 	person_span_close(&state->span);
+	person_latest_close(&state->latest);
 	buf_close(&state->scratch);
 	free(state);
 	return 0;
@@ -313,7 +317,8 @@ static struct prop trait_of(const struct persons *persons, uint32_t leader, stru
 
 	buf_reset(scratch);
 	value = persons_trait(persons, leader, name, scratch);
-	if (value.kind == PROP_NONE && name.len > 1 && name.ptr[0] == '$')
+	if (value.kind == PROP_NONE && name.len > 1 && name.ptr[0] == '$' &&
+	    !person_is_latest(name))
 		value = persons_trait(persons, leader, slice_skip(name, 1), scratch);
 	return value;
 }
@@ -326,8 +331,10 @@ static int set_value(struct state *state, struct entry *entry)
 	if (state->people.sort_by == SORT_ID)
 		return 0;
 	if (state->people.sort_by == SORT_TRAIT) {
-		entry->value = trait_of(snapshot->persons, entry->leader, state->people.sort,
-					&state->scratch);
+		entry->value = state->latest.snapshot
+			? person_latest_value(&state->latest, entry->leader, &state->scratch)
+			: trait_of(snapshot->persons, entry->leader, state->people.sort,
+				   &state->scratch);
 		if (entry->value.kind != PROP_LIST)
 			return 0;
 		entry->owned = malloc(entry->value.text.len + 1);

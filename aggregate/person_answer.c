@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "lib/when.h"
 
@@ -47,38 +48,120 @@ void person_span_of(struct person_span *span, const struct snapshot *snapshot, u
 	} while (actor != leader);
 }
 
+bool person_is_latest(struct slice name)
+{
+	static const char *const names[] = { "$country", "$region", "$city", "$browser", "$os",
+					     "$device" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (slice_is(name, names[i]))
+			return true;
+	return false;
+}
+
+/* The latest row that has a value, by (time, message): no matter which file it is in. */
+struct latest {
+	const struct column_file *file;
+	uint32_t row;
+	struct prop value;
+};
+
+static bool is_later(const struct column_file *file, uint32_t row, const struct latest *than)
+{
+	int64_t time_us = than->file ? than->file->time[than->row] : INT64_MIN;
+
+	if (!than->file || file->time[row] != time_us)
+		return !than->file || file->time[row] > time_us;
+	return memcmp(&file->message[row], &than->file->message[than->row],
+		      sizeof(*file->message)) > 0;
+}
+
+static void look_back(const struct column_file *file, const struct column *column, uint32_t actor,
+		      uint32_t *from, struct latest *latest)
+{
+	uint32_t row, count;
+
+	if (!column_run(file, actor, from, &row, &count))
+		return;
+	for (uint32_t r = row + count; r-- > row && is_later(file, r, latest);) {
+		uint32_t at = 0, code = column_code(column, r, &at);
+
+		if (!code)
+			continue;
+		*latest = (struct latest){ file, r, column_value(column, code) };
+		return;
+	}
+}
+
 struct prop person_last_value(const struct snapshot *snapshot, uint32_t leader, struct slice name)
 {
 	const uint32_t *ring = persons_ring(snapshot->persons);
-	struct prop value = { 0 };
-	int64_t time_us = INT64_MIN;
+	struct latest latest = { .file = NULL };
 
 	for (size_t f = 0; f < snapshot->file_count; f++) {
-		const struct column_file *file = snapshot->files[f];
-		const struct column *column = column_find(file, name);
+		const struct column *column = column_find(snapshot->files[f], name);
 		uint32_t actor = leader;
 
-		if (!column)
-			continue;
 		do {
-			uint32_t from = 0, row = 0, count;
+			uint32_t from = 0;
 
-			if (!column_run(file, actor, &from, &row, &count))
-				count = 0;
-			for (uint32_t r = row + count; count && r-- > row; count--) {
-				uint32_t at = 0, code = column_code(column, r, &at);
-
-				if (file->time[r] <= time_us)
-					break;
-				if (!code)
-					continue;
-				value = column_value(column, code);
-				time_us = file->time[r];
-			}
+			if (column)
+				look_back(snapshot->files[f], column, actor, &from, &latest);
 			actor = ring[actor];
 		} while (actor != leader);
 	}
-	return value;
+	return latest.value;
+}
+
+int person_latest_open(struct person_latest *latest, const struct snapshot *snapshot,
+		       struct slice name)
+{
+	*latest = (struct person_latest){ .snapshot = snapshot, .name = name };
+	latest->columns = calloc(snapshot->file_count + 1, sizeof(*latest->columns));
+	latest->from = calloc(snapshot->file_count + 1, sizeof(*latest->from));
+	if (!latest->columns || !latest->from) {
+		person_latest_close(latest);
+		return -ENOMEM;
+	}
+	for (size_t f = 0; f < snapshot->file_count; f++)
+		latest->columns[f] = column_find(snapshot->files[f], name);
+	return 0;
+}
+
+void person_latest_close(struct person_latest *latest)
+{
+	free(latest->columns);
+	free(latest->from);
+	*latest = (struct person_latest){ .from = NULL };
+}
+
+struct prop person_latest_value(struct person_latest *latest, uint32_t leader,
+				struct buf *scratch)
+{
+	const struct snapshot *snapshot = latest->snapshot;
+	const uint32_t *ring = persons_ring(snapshot->persons);
+	struct latest found = { .file = NULL };
+	uint32_t actor = leader;
+
+	buf_reset(scratch);
+	found.value = persons_trait(snapshot->persons, leader, latest->name, scratch);
+	if (found.value.kind != PROP_NONE)
+		return found.value;
+	if (leader < latest->last)
+		memset(latest->from, 0, snapshot->file_count * sizeof(*latest->from));
+	latest->last = leader;
+	do {
+		for (size_t f = 0; f < snapshot->file_count; f++) {
+			uint32_t far = 0;
+
+			/* Only the leader rises; his other actors are looked for anew. */
+			if (latest->columns[f])
+				look_back(snapshot->files[f], latest->columns[f], actor,
+					  actor == leader ? &latest->from[f] : &far, &found);
+		}
+		actor = ring[actor];
+	} while (actor != leader);
+	return found.value;
 }
 
 struct slice person_name(const struct persons *persons, uint32_t leader)

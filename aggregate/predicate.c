@@ -388,6 +388,11 @@ bool predicate_person(const struct predicate *predicate, const struct persons *p
 	return test_person(predicate, predicate->root, persons, leader, scratch);
 }
 
+bool predicate_value(const struct predicate *predicate, const struct prop *value)
+{
+	return operator_test(predicate->nodes[predicate->root].operator, value);
+}
+
 int predicate_bind(struct predicate_bound **boundp, const struct predicate *predicate,
 		   const struct column_file *file, const struct persons *persons)
 {

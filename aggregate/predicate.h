@@ -48,6 +48,9 @@ bool predicate_has_event(const struct predicate *predicate);
 bool predicate_person(const struct predicate *predicate, const struct persons *persons,
 		      uint32_t leader, struct buf *scratch);
 
+/* Of a predicate that is one leaf about a property: does this value satisfy it? */
+bool predicate_value(const struct predicate *predicate, const struct prop *value);
+
 /* Bound to one file; for all threads. Values are decided when a row first asks. */
 struct predicate_bound;
 MUST_CHECK int predicate_bind(struct predicate_bound **boundp, const struct predicate *predicate,

@@ -132,6 +132,36 @@ for bad in '{"query":{"did":"x","sum":{"op":">","n":1}}}' '{"query":{"xor":[]}}'
 done
 stop p1
 
+# What people have from their events: the latest that is set, over all of their ids; a trait comes first
+mkdir -p "$T/os/reports"
+printf 'kind: people\nquery: {prop: $browser, op: is, values: [Firefox]}\n' > "$T/os/reports/foxes.yaml"
+chrome='"context":{"userAgent":"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0 Safari/537.36"}'
+firefox='"context":{"userAgent":"Mozilla/5.0 (X11; Linux x86_64; rv:120.0) Gecko/20100101 Firefox/120.0"}'
+{ event 1 x user=ann "$chrome"; event 2 x user=bob "$firefox"; event 3 x anon=d1 "$firefox"; event 2 x anon=d1 user=ann
+  event 5 x user=ann; event 4 x user=bob "$chrome"; event 6 x user=cid; event 7 x user=dan "$chrome"
+  event 8 Identify type=identify user=dan '"traits":{"$browser":"Lynx","browser":"none"}'; } | send os
+serve os
+read_all
+browser() { who "{\"prop\":\"\$browser\",\"op\":\"$1\",\"values\":[$2]}"; }
+is "$(browser is '"Firefox"')" '["ann"]' "who was last seen with Firefox, on a device of his, too"
+is "$(browser is '"Chrome"')" '["bob"]' "not who had it once"
+is "$(browser is_not '"Chrome"')" '["ann","cid","dan"]' "missing satisfies is_not"
+is "$(browser contains '"LYN"')$(browser is_not_set '')" '["dan"]["cid"]' "a trait of that name comes first"
+is "$(who '{"and":[{"not":{"prop":"$os","op":"is","values":["Windows"],"of":"profile"}},{"did":"x"}]}')" '["ann","cid"]' \
+  "next to others"
+is "$(who '{"did":"x","where":{"prop":"$browser","op":"is","values":["Chrome"]}}')" '["ann","bob","dan"]' \
+  "who ever had it is asked by what he did"
+is "$(ask /v1/query/people '{"sort":"-$browser","columns":["$browser"]}' | jq -c '[.people[] | [.id, .traits["$browser"]]]')" \
+  '[["dan","Lynx"],["ann","Firefox"],["bob","Chrome"],["cid",null]]' "columns and sort show the same"
+is "$(ask /v1/query/people '{"query":{"prop":"$browser","op":"is_set"}}' | jq .unknown)" null "which is no unknown property"
+foxes() { [ "$(who '{"in_cohort":"foxes"}')" = "$1" ]; }
+wait_for 10 foxes '["ann"]'
+ok $? "a saved query"
+{ event 9 x user=ann "$chrome"; event 9 x user=cid "$firefox"; } | send os
+wait_for 10 foxes '["cid"]'
+ok $? "is kept up to date"
+stop os
+
 # Saved: who enters is said within a second, once, over kill -9; and a delete is kept
 mkdir -p "$T/s/reports"
 printf 'kind: people\nquery:\n  and:\n    - {prop: gender, op: is, values: [female]}\n    - {did: Buy, count: {op: ">=", n: 3}}\n' \

@@ -33,6 +33,9 @@ static const char *const queries[][2] = {
 		    "\"b-idle\"}}]}" },
 	{ "g-few", "{\"did\":\"Buy\",\"count\":{\"op\":\"<=\",\"n\":1},\"within\":{\"last\":"
 		   "{\"n\":10,\"unit\":\"second\"}}}" },
+	{ "h-phone", "{\"prop\":\"$os\",\"op\":\"is\",\"values\":[\"iOS\"]}" },
+	{ "i-other", "{\"and\":[{\"prop\":\"$os\",\"op\":\"is_not\",\"values\":[\"iOS\"]},"
+		     "{\"prop\":\"gender\",\"op\":\"is_set\"}]}" },
 };
 
 enum { QUERIES = sizeof(queries) / sizeof(queries[0]) };
@@ -138,7 +141,9 @@ static void say(struct world *w)
 	struct prop amount = { .kind = PROP_NUMBER, .number = below(w, 60) };
 	struct prop gender = { .kind = PROP_TEXT,
 			       .text = below(w, 2) ? SLICE("f") : SLICE("m") };
-	struct store_prop props[2] = { { SLICE("$event"), name }, { SLICE("amount"), amount } };
+	struct prop os = { .kind = PROP_TEXT, .text = below(w, 2) ? SLICE("iOS") : SLICE("Linux") };
+	struct store_prop props[3] = { { SLICE("$event"), name }, { SLICE("amount"), amount },
+				       { SLICE("$os"), os } };
 	struct err err = { "" };
 	char id[32];
 
@@ -146,6 +151,7 @@ static void say(struct world *w)
 	memcpy(when.message.bytes, &w->offset, sizeof(w->offset));
 	row.message = when.message;
 	row.props = props;
+	row.count += below(w, 3) == 0;
 	snprintf(id, sizeof(id), "device-%u", who);
 	must(persons_actor(persons, 'a', slice_from(id), when.time_us, &anonymous), &err);
 	if (below(w, 3) == 0) {

@@ -83,12 +83,15 @@ export function PickEvent({ label = 'Event', value, set, any = true, clear }) {
 }
 
 // Of events, of persons, or (of = 'both') both; set({ prop, of }).
+// What people have from their latest events; their values are those of events.
+const LATEST = ['$country', '$region', '$city', '$browser', '$os', '$device'];
+
 export function PickProp({ label = 'Property', value, set, event, of, clear }) {
   const [prefix, search] = useState('');
   const events = useNames(of === 'profile' ? null : { kind: 'properties', ...(event && event !== '*' ? { event } : {}) }, prefix);
   const persons = useNames(of === 'event' ? null : { kind: 'properties', of: 'profile' }, prefix);
-  const items = [...events.names.filter((n) => n.name !== '$event').map((n) => ({ name: `e${n.name}`, words: propWords(n.name), note: number(n.count) })),
-    ...persons.names.map((n) => ({ name: `p${n.name}`, words: of === 'profile' ? propWords(n.name) : `${propWords(n.name)} (person)`, note: number(n.count) }))];
+  const items = [...(of === 'profile' ? LATEST.map((n) => ({ name: `p${n}`, words: propWords(n), note: 'last seen' })) : []), ...events.names.filter((n) => n.name !== '$event').map((n) => ({ name: `e${n.name}`, words: propWords(n.name), note: number(n.count) })),
+    ...persons.names.filter((n) => of !== 'profile' || !LATEST.includes(n.name)).map((n) => ({ name: `p${n.name}`, words: of === 'profile' ? propWords(n.name) : `${propWords(n.name)} (person)`, note: number(n.count) }))];
   const own = value?.prop ? (value.of === 'profile' ? 'p' : 'e') + value.prop : '';
   if (own && !items.some((i) => i.name === own)) items.push({ name: own, words: propWords(value.prop) });
   const take = (v) => { search(''); return set(items.some((i) => i.name === v) ? { prop: v.slice(1), of: v[0] === 'p' ? 'profile' : undefined } :
@@ -149,7 +152,7 @@ function Values({ leaf, set, names, label, type }) {
 }
 
 export function Filter({ leaf, set, remove, event, of, at }) {
-  const { names } = useNames(leaf.prop ? { kind: 'values', prop: leaf.prop, ...(leaf.of ? { of: leaf.of } : event && event !== '*' ? { event } : {}) } : null);
+  const { names } = useNames(leaf.prop ? { kind: 'values', prop: leaf.prop, ...(leaf.of && !LATEST.includes(leaf.prop) ? { of: leaf.of } : event && event !== '*' ? { event } : {}) } : null);
   const kinds = names.map((n) => n.type);
   const type = ['number', 'boolean', 'date', 'list'].find((t) => kinds.length && kinds.every((k) => k === t)) || 'string';
   const ops = [...new Set([...OPS[type], leaf.op])];
