@@ -102,6 +102,7 @@ static int open_dir(struct demo *demo, struct err *err)
 	    ((rc = settings_free_port(8080, listen, err)) < 0 ||
 	     (rc = settings_free_port(8081, http, err)) < 0 ||
 	     (rc = settings_free_port(8082, report, err)) < 0 ||
+	     (rc = demo_file_write_message(demo->conf->dir, err)) < 0 ||
 	     (rc = settings_create(demo->conf->dir, listen, http, report, err)) < 0))
 		return rc;
 	if ((rc = settings_open(&demo->settings, path, NULL, NULL, err)) < 0)
@@ -309,6 +310,7 @@ static void show_places(const struct demo *demo)
 	say(demo, "  ask at           http://%s", demo->http);
 	say(demo, "  data             %s", demo->settings->data);
 	say(demo, "  files            %s/out/files", demo->settings->dir);
+	say(demo, "  mails            %s/outbox", demo->settings->dir);
 	say(demo, "  settings         %s", config);
 	say(demo, "  log              %s/millrace.log", demo->settings->dir);
 	demo->say(demo->ctx, "");

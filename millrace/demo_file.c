@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/json.h"
@@ -139,4 +140,50 @@ bool demo_file_has_truth(const char *dir)
 
 	return snprintf(path, sizeof(path), "%s/truth.json", dir) < (int)sizeof(path) &&
 	       access(path, F_OK) == 0;
+}
+
+static const char query_text[] =
+	"# reports/loyal-women.yaml - a saved query; aggregate keeps it up to date per event.\n"
+	"title: Women over 35 with 3 orders\n"
+	"kind: people\n"
+	"query: {\"and\": [\n"
+	"  {\"prop\": \"gender\", \"op\": \"is\", \"values\": [\"female\"], \"of\": \"profile\"},\n"
+	"  {\"prop\": \"age\", \"op\": \">\", \"values\": [35], \"of\": \"profile\"},\n"
+	"  {\"did\": \"Order Completed\", \"count\": {\"op\": \">=\", \"n\": 3}}]}\n";
+
+static const char message_text[] =
+	"# triggers/thank-you.yaml - a mail to each who comes to match; see docs/messages.md.\n"
+	"query: loyal-women\n"
+	"channel: email\n"
+	"sender: The shop <hello@shop.example>\n"
+	"subject: \"{{ name | default: 'Hello' }}, thank you\"\n"
+	"text: |\n"
+	"  Dear {{ name | default: \"customer\" }},\n"
+	"  this was your third order. The next one is sent for free.\n"
+	"outbox: outbox          # mails are files there; a server: smtp: in millrace.yaml\n"
+	"report: no              # yes: each is an event message_sent, too\n";
+
+int demo_file_write_message(const char *dir, struct err *err)
+{
+	static const struct {
+		const char *dir, *file, *text;
+	} files[] = {
+		{ "reports", "loyal-women.yaml", query_text },
+		{ "triggers", "thank-you.yaml", message_text },
+	};
+	int rc = 0;
+
+	for (int i = 0; i < 2 && rc == 0; i++) {
+		struct buf text = { 0 };
+		char path[PATH_MAX];
+
+		snprintf(path, sizeof(path), "%.3900s/%s", dir, files[i].dir);
+		buf_append_text(&text, files[i].text);
+		if (mkdir(path, 0777) < 0 && errno != EEXIST)
+			rc = err_set(err, -errno, "%s: %s", path, strerror(errno));
+		else
+			rc = put(path, files[i].file, &text, err);
+		buf_close(&text);
+	}
+	return rc;
 }

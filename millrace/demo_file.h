@@ -1,4 +1,4 @@
-/* demo_file - shop.json and truth.json of a demo's directory */
+/* demo_file - shop.json, truth.json and a message in a demo's directory */
 // SPDX-License-Identifier: Apache-2.0
 #ifndef MILLRACE_DEMO_FILE_H
 #define MILLRACE_DEMO_FILE_H
@@ -13,5 +13,8 @@ MUST_CHECK int demo_file_write(const char *dir, const struct shop_conf *conf, st
 MUST_CHECK int demo_file_write_truth(const char *dir, const struct shop_conf *conf,
 				     const struct shop_truth *truth, struct err *err);
 bool demo_file_has_truth(const char *dir);
+
+/* A saved query, and a message to whoever comes to match it: as files, no mail server is needed. */
+MUST_CHECK int demo_file_write_message(const char *dir, struct err *err);
 
 #endif

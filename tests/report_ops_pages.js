@@ -26,6 +26,9 @@ async function until(what, condition, ms = 15000) {
 const track = (key, body) => fetch(`${collect}/v1/track`, { method: 'POST', body: JSON.stringify(body),
   headers: { Authorization: `Basic ${Buffer.from(`${key}:`).toString('base64')}` } });
 
+const identify = (key, body) => fetch(`${collect}/v1/identify`, { method: 'POST', body: JSON.stringify(body),
+  headers: { Authorization: `Basic ${Buffer.from(`${key}:`).toString('base64')}` } });
+
 async function sources(t, page, goto) {
   await goto('/sources');
   await page.getByRole('button', { name: 'Add a source' }).first().click();
@@ -145,6 +148,82 @@ async function health(t, page, goto) {
   t.ok(await page.getByRole('link', { name: 'IP geolocation by DB-IP' }).getAttribute('href') === 'https://db-ip.com', 'where places are DB-IP\'s, a link says so');
 }
 
+async function messages(t, page, goto) {
+  await fetch(`${url}/api/files/reports/buyers`, { method: 'PUT', body: JSON.stringify({ kind: 'people', query: { and: [{ did: 'Bought', count: { op: '>=', n: 2 }, within: { last: { n: 30, unit: 'day' } } }] } }) });
+  await track('k1', { userId: 'early', event: 'Bought' });
+  await goto('/messages');
+  await page.getByText('No messages yet').waitFor();
+  await page.getByRole('button', { name: 'New message' }).first().click();
+  await page.getByLabel('Name *').fill('thanks');
+  await page.getByLabel('Saved query *').selectOption('buyers');
+  await page.getByLabel('To', { exact: true }).fill('{{ email }}');
+  await page.getByLabel('Subject').fill('Thank you, {{ name | default: "friend" }}');
+  await page.getByLabel('Text', { exact: true }).fill('You bought twice, {{ name }}.');
+  await page.getByText('How it is sent').click();
+  await page.getByLabel('Sender').fill('shop@shop.example');
+  await page.getByLabel('Outbox').fill('outbox');
+  await t.axe(page, 'a message\'s form');
+  await page.getByRole('button', { name: 'Save, switched off' }).click();
+  const card = page.getByRole('region', { name: 'thanks' });
+  await card.waitFor();
+  t.ok(/enabled: false/.test(read('triggers/thanks.yaml')), 'a message is saved, switched off');
+  await card.getByRole('button', { name: 'Preview' }).click();
+  await page.getByLabel('Preview').waitFor();
+  t.ok(/Subject: Thank you, Ann Example/.test(await page.getByLabel('Preview').innerText()), 'its preview, for somebody made up');
+  await t.axe(page, 'a preview');
+  await page.keyboard.press('Escape');
+  const mails = () => { const at = path.join(home, 'outbox'); return fs.existsSync(at) ? fs.readdirSync(at).filter((f) => f.endsWith('.eml')).map((f) => fs.readFileSync(path.join(at, f), 'utf8')) : []; };
+  const come = async (id, name) => {
+    await identify('k1', { userId: id, traits: { name, email: `${id}@mail.example` } });
+    for (const n of [1, 2]) await track('k1', { messageId: `b${n}-${id}`, userId: id, event: 'Bought' });
+  };
+  // Everything but the sending.
+  await card.getByRole('button', { name: 'Edit' }).click();
+  await page.getByText('How often, quiet hours, limits').click();
+  await page.getByLabel('Dry run').click();
+  await page.getByRole('button', { name: 'Save', exact: true }).click();
+  await until('the edit', () => /dry_run: true/.test(read('triggers/thanks.yaml')));
+  await card.getByRole('switch').click();
+  await card.getByText('dry run').waitFor();
+  await until('it runs', () => read('data/messages/thanks/status.json').includes('watching'));
+  await come('dora', 'Dora');
+  await card.getByText('1 dry').waitFor({ timeout: 20000 });
+  t.is(mails().length, 0, 'a dry run sends nothing, and says for whom it would');
+  await card.getByRole('button', { name: 'Edit' }).click();
+  await page.getByText('How often, quiet hours, limits').click();
+  await page.getByLabel('Dry run').click();
+  const pid = () => { try { return JSON.parse(read('data/messages/thanks/status.json')).pid; } catch { return 0; } };
+  const before = pid();
+  await page.getByRole('button', { name: 'Save', exact: true }).click();
+  await until('another run of it', () => pid() !== before);
+  await card.getByText('watching').waitFor({ timeout: 20000 });
+  await come('cleo', 'Cleo');
+  const [mail] = await until('the mail', () => mails().length && mails(), 20000);
+  t.ok(/To:.*cleo@mail.example/.test(mail) && /Subject: Thank you, Cleo/.test(mail), 'who comes to match gets it, with their name');
+  await card.getByText('1 sent').waitFor();
+  await card.getByRole('button', { name: 'Log' }).click();
+  const log = page.getByRole('dialog');
+  await log.getByRole('row', { name: /cleo.*cleo@mail.example.*sent/ }).waitFor();
+  await log.getByRole('row', { name: /dora.*dry/ }).waitFor();
+  t.is(await log.getByRole('row').count(), 3, 'the log: one line for each, no more');
+  await t.axe(page, 'the log of a message');
+  await page.keyboard.press('Escape');
+  await card.getByRole('button', { name: 'Preview' }).click();
+  await page.getByLabel('Person').fill('dora');
+  await page.keyboard.press('Enter');
+  await page.getByText('Thank you, Dora').waitFor();
+  t.ok(true, 'a preview for one who came');
+  await page.getByLabel('Send a test to').fill('me@shop.example');
+  await page.getByRole('button', { name: 'Send the test' }).click();
+  await until('the test', () => mails().some((m) => /To:.*me@shop.example/.test(m)));
+  await page.getByRole('dialog').getByRole('status').getByText('ok').waitFor();
+  t.ok(mails().some((m) => /To:.*me@shop.example/.test(m) && /Thank you, Dora/.test(m)), 'a test goes to the address, as the preview has it');
+  await page.keyboard.press('Escape');
+  await card.getByRole('switch').click();
+  await card.getByText('off', { exact: true }).waitFor();
+  t.ok(/^enabled: no/m.test(read('triggers/thanks.yaml')), 'the switch is a line of the file');
+}
+
 async function shapes(t, page) {
   for (const name of ['sources', 'destinations', 'health', 'messages']) {
     await t.goto(page, `/${name}`);
@@ -182,7 +261,7 @@ async function viewer(t) {
   await page.getByText('so only editors see them').waitFor();
   t.ok(!(await page.content()).includes('k1'), 'and no write keys');
   await look('messages');
-  await page.getByText('No messages yet').waitFor();
+  await page.getByRole('region', { name: 'thanks' }).waitFor();
   t.is(await page.getByRole('button', { name: 'New message' }).count(), 0, 'nor makes messages');
 }
 
@@ -193,6 +272,7 @@ async function main() {
   await sources(t, page, goto);
   await destinations(t, page, goto);
   await health(t, page, goto);
+  await messages(t, page, goto);
   await viewer(t);
   await shapes(t, page);
   t.is(t.foreign.filter((u) => !u.startsWith(watched)), [], 'no request left the host');
