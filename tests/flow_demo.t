@@ -80,6 +80,11 @@ total=$(jq .total "$dir/truth.json")
 is "$(jq -r .message_id "$dir"/out/files/*.jsonl | sort | uniq | wc -l)" "$total" \
   "all $total messages are in the files"
 is "$(cat "$dir"/out/files/*.jsonl | wc -l)" "$total" "... once each"
+mails=$(ls "$dir"/outbox/*.eml 2> /dev/null | wc -l)
+[ "$mails" -ge 1 ] && jq -e --argjson n "$mails" '.members >= $n and $n >= .members - .unknown' \
+  "$dir/data/messages/thank-you/status.json" > /dev/null
+ok $? "who came to match the saved query has a mail in outbox: $mails"
+is "$(cat "$dir"/outbox/*.eml | grep -a '^To:' | sort | uniq -d)" "" "... once each"
 
 # Live: about the rate, and an orderly end by ^C.
 dir=$T/demo
