@@ -23,7 +23,7 @@ enum stage {
 };
 
 struct visitor {
-	uint32_t seen;          /* bit per shop_kind */
+	uint16_t seen[2];       /* bit per shop_kind: in the browser, in the app */
 	bool has_account;
 	bool is_web_known;      /* the browser's cookie remembers the login */
 	bool is_app_known;
@@ -277,13 +277,25 @@ static void add_to_cart(struct shop *shop, struct shop_scene *scene)
 	scene->cart_cents += (uint64_t)scene->quantity * scene->product->cents;
 }
 
+/* Nobody can know a browser and an app as one person's before both have logged in. */
+static bool is_one_person(const struct visitor *visitor)
+{
+	return visitor->is_web_known && visitor->is_app_known;
+}
+
 static void log_in(struct shop *shop, struct shop_scene *scene)
 {
 	struct visitor *visitor = &shop->visitors[scene->number];
+	bool was_one = is_one_person(visitor);
 
 	visitor->has_account = true;
 	scene->is_known = true;
 	*(scene->is_app ? &visitor->is_app_known : &visitor->is_web_known) = true;
+	/* Now both devices are known to be one person's, whatever they did before. */
+	if (!was_one && is_one_person(visitor))
+		for (int kind = 0; kind < SHOP_KIND_COUNT; kind++)
+			shop->truth.people[kind] -= visitor->seen[0] >> kind &
+						    visitor->seen[1] >> kind & 1;
 }
 
 /* What a stage shows. The scene is made ready for the message first. */
@@ -404,16 +416,19 @@ static int64_t think(struct shop *shop, enum stage next)
 	return (shop->live_rate > 0 ? ms / 4 : ms) * 1000;
 }
 
-static void count(struct shop *shop, uint32_t number, const struct shop_event *event)
+static void count(struct shop *shop, const struct shop_scene *scene,
+		  const struct shop_event *event)
 {
-	struct visitor *visitor = &shop->visitors[number];
+	struct visitor *visitor = &shop->visitors[scene->number];
 	struct shop_truth *truth = &shop->truth;
-	uint32_t bit = (uint32_t)1 << event->kind;
+	uint16_t bit = (uint16_t)(1 << event->kind), seen = visitor->seen[scene->is_app];
 
+	static_assert(SHOP_KIND_COUNT <= 16, "a bit per kind");
+	if (is_one_person(visitor))
+		seen |= visitor->seen[!scene->is_app];
 	truth->total[event->kind]++;
-	if (!(visitor->seen & bit))
-		truth->people[event->kind]++;
-	visitor->seen |= bit;
+	truth->people[event->kind] += !(seen & bit);
+	visitor->seen[scene->is_app] |= bit;
 	if (truth->first_us == 0)
 		truth->first_us = event->time_us;
 	truth->last_us = event->time_us;
@@ -439,7 +454,7 @@ int shop_next(struct shop *shop, int64_t until_us, struct shop_event *event, str
 		     shop_mix(shop_mix(shop->salt) + shop->message_count++), event->time_us, json);
 	if (json->failed)
 		return -ENOMEM;
-	count(shop, visit.scene.number, event);
+	count(shop, &visit.scene, event);
 	visit.scene.is_landing = false;
 	visit.stage = decide(shop, &visit);
 	if (visit.stage == STAGE_LEAVE)

@@ -7,8 +7,9 @@
  *
  * Visitors have an anonymous id per device, a browser or the app, an address, a campaign that
  * brought them; some make an account, come back, log in from a second device, belong to a
- * company. All of it follows from the seed: the same conf gives the same bytes. A visitor's
- * looks are never stored, they are derived from (seed, number) again at each message, so that a
+ * company. A second device counts as another person until it logs in: nothing links it before.
+ * All of it follows from the seed: the same conf gives the same bytes. A visitor's looks are never
+ * stored, they are derived from (seed, number) again at each message, so that a
  * visitor costs 8 bytes.
  *
  * Messages are Segment's: JSON objects as an SDK puts them in a batch. Nothing here knows HTTP.
@@ -55,7 +56,9 @@ struct shop_event {
 
 struct shop_truth {
 	uint64_t total[SHOP_KIND_COUNT];        /* events */
-	uint64_t people[SHOP_KIND_COUNT];       /* visitors with at least one of them */
+	/* With at least one of them, as they can be known: a visitor's browser and app are two
+	 * until both have logged in. */
+	uint64_t people[SHOP_KIND_COUNT];
 	uint64_t visitors;
 	uint64_t visits;
 	int64_t first_us, last_us;              /* of all events; 0 where there is none */

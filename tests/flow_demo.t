@@ -6,8 +6,8 @@
 . tests/tap.sh
 
 dir=$T/demo
-echo "# seed ${SEED:-1}, ${USERS:-400} users"
-timeout 300 "$BIN/millrace" demo --dir "$dir" --users "${USERS:-400}" --seed "${SEED:-1}" --no-live \
+echo "# seed ${SEED:-1}, ${USERS:-1500} users"
+timeout 300 "$BIN/millrace" demo --dir "$dir" --users "${USERS:-1500}" --seed "${SEED:-1}" --no-live \
   > "$T/demo.out" 2> "$T/demo.err"
 is $? 0 "the demo makes its history and ends in order"
 cat "$T/demo.out" "$T/demo.err" | sed 's/^/# /'
@@ -53,12 +53,19 @@ while read -r line; do
   [ "$sum" = "${line##* }" ] || wrong="$wrong $name: days come to $sum,"
 done < "$T/truth"
 is "$wrong" "" "... and as many of each event, in all and by day"
+# Devices that no login links are persons of their own.
+wrong=""
+while IFS=, read -r name people; do
+  count=$(query trend --event "$name" --measure unique --last 40d --json | jq '.series[0].overall')
+  [ "$count" = "$people" ] || wrong="$wrong $name: $count persons of $people,"
+done < <(jq -r '.events | to_entries[] | select(.value.total > 0) | "\(.key),\(.value.people)"' "$dir/truth.json")
+is "$wrong" "" "... and as many persons did each"
 is "$(query events --csv | tail -n +2 | tr -d '\r' | sed 's/,/ /' | sort)" "$(cat "$T/truth")" \
   "the names of events have these counts, too"
 # The same demo again changes nothing: it only goes on, and here it stops.
 stop up TERM
 is $? 0 "up ends in order"
-"$BIN/millrace" demo --dir "$dir" --users "${USERS:-400}" --seed "${SEED:-1}" --no-live > "$T/again" 2>&1
+"$BIN/millrace" demo --dir "$dir" --users "${USERS:-1500}" --seed "${SEED:-1}" --no-live > "$T/again" 2>&1
 is $? 0 "the same demo again"
 like "$(cat "$T/again")" "it is there already" "... knows that its history is there"
 is "$(cat "$dir"/out/files/*.jsonl | wc -l)" "$total" "... and sends nothing"
