@@ -67,7 +67,7 @@ asan:
 	  LDFLAGS="-pthread -fsanitize=address,undefined" && tests/run build/asan
 tsan:
 	@$(MAKE) --no-print-directory BUILD=build/tsan HARDEN= LTO= OPT="-O1 -g -fsanitize=thread -Wno-format-truncation" \
-	  LDFLAGS="-pthread -fsanitize=thread" all $(patsubst %,build/tsan/test/lib_%_test,bus_log bus_pipe filter httpd loop metric stamp) && tests/run build/tsan
+	  LDFLAGS="-pthread -fsanitize=thread" all $(patsubst %,build/tsan/test/%_test,$(addprefix lib_,bus_log bus_pipe filter httpd loop metric stamp) $(addprefix aggregate_,count funnel saved store trend)) && tests/run build/tsan
 bench: deps-bench
 	@$(MAKE) --no-print-directory all tools $(BENCHES) && bench/run $(BUILD)
 demo: deps-demo

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -120,13 +121,13 @@ static int fill(struct world *world)
 }
 
 /* The answer's root, or NULL with words. */
-static yyjson_val *ask_by(measure_answer_fn *answer, struct world *world,
-			  struct json_reader *reader, const char *question, struct buf *out,
-			  struct question_error *error)
+static yyjson_val *ask_with(int threads, measure_answer_fn *answer, struct world *world,
+			    struct json_reader *reader, const char *question, struct buf *out,
+			    struct question_error *error)
 {
 	struct json_reader *asking = NULL;
 	struct snapshot snapshot;
-	struct measure_world measure = { .threads = 2, .now_us = world->start_us + DAYS * DAY };
+	struct measure_world measure = { .threads = threads, .now_us = world->start_us + DAYS * DAY };
 	yyjson_val *root = NULL;
 	int rc;
 
@@ -146,6 +147,13 @@ static yyjson_val *ask_by(measure_answer_fn *answer, struct world *world,
 	if (rc < 0 || json_parse(reader, buf_slice(out), &root, NULL) < 0)
 		return NULL;
 	return root;
+}
+
+static yyjson_val *ask_by(measure_answer_fn *answer, struct world *world,
+			  struct json_reader *reader, const char *question, struct buf *out,
+			  struct question_error *error)
+{
+	return ask_with(2, answer, world, reader, question, out, error);
 }
 
 static yyjson_val *ask(struct world *world, struct json_reader *reader, const char *question,
@@ -439,6 +447,81 @@ static void test_bad(struct tap *tap, struct world *world, struct json_reader *r
 	}
 }
 
+static const struct {
+	const char *name;
+	measure_answer_fn *answer;
+	const char *question;
+} threaded[] = {
+	{ "trend", measure_trend, "{\"measures\":[{\"event\":\"*\",\"measure\":\"unique\"},{\"event\":"
+	  "\"Buy\",\"measure\":\"median\",\"prop\":\"price\"},{\"event\":\"Buy\"}],"
+	  "\"breakdown\":[{\"prop\":\"plan\"}]," },
+	{ "trend in ranges", measure_trend, "{\"breakdown\":{\"prop\":\"price\"},\"measures\":"
+	  "[{\"event\":\"*\",\"measure\":\"sessions\"},{\"event\":\"*\",\"measure\":\"mau\"}]," },
+	{ "funnel", measure_funnel, "{\"steps\":[{\"event\":\"View\"},{\"event\":\"Buy\"}]," },
+	{ "funnel by plan", measure_funnel, "{\"steps\":[{\"event\":\"View\"},{\"event\":\"Buy\"}],"
+	  "\"breakdown\":{\"prop\":\"plan\"},\"trend\":\"day\",\"people\":{\"step\":1}," },
+	{ "retention", measure_retention, "{\"start\":{\"event\":\"View\"},\"return\":"
+	  "{\"event\":\"Buy\"},\"unit\":\"day\",\"periods\":5," },
+	{ "lifecycle", measure_lifecycle, "{\"event\":\"Buy\"," },
+	{ "stickiness", measure_stickiness, "{\"event\":\"Buy\"," },
+	{ "sessions", measure_sessions, "{\"event\":\"Buy\"," },
+	{ "paths", measure_paths, "{\"start\":{\"event\":\"View\"}," },
+	{ "people", measure_people, "{\"query\":{\"did\":\"Buy\"},\"limit\":7,\"sort\":\"$id\"" },
+	{ "values", measure_names, "{\"kind\":\"values\",\"prop\":\"plan\"" },
+};
+
+static void compare_threads(struct tap *tap, struct world *world, struct json_reader *reader,
+			    const char *cores)
+{
+	struct question_error error = { 0 };
+	struct buf one = { 0 }, many = { 0 };
+	char question[600];
+
+	for (size_t i = 0; i < sizeof(threaded) / sizeof(threaded[0]); i++) {
+		const char *text = threaded[i].question;
+		bool has_range = text[strlen(text) - 1] == ',', same = true;
+
+		snprintf(question, sizeof(question), "%s%s}", text, has_range ?
+			 "\"from\":\"2026-03-02\",\"to\":\"2026-03-09\"" : "");
+		ask_with(1, threaded[i].answer, world, reader, question, &one, &error);
+		OK(tap, !error.status && one.len > 20, "%s: %s", threaded[i].name, error.message);
+		for (int threads = 2; threads <= 7; threads++) {
+			ask_with(threads, threaded[i].answer, world, reader, question, &many,
+				 &error);
+			same &= !error.status && slice_eq(buf_slice(&one), buf_slice(&many));
+		}
+		OK(tap, same, "says the same with 2 to 7 threads on %s", cores);
+	}
+	buf_close(&one);
+	buf_close(&many);
+}
+
+/* A scan has no more threads than it has chunks of actors. */
+static bool add_idle(struct world *world)
+{
+	bool good = true;
+
+	store_change_begin(world->store);
+	for (uint32_t i = 0; i < 7 * SCAN_CHUNK; i++)
+		good &= actor_of(world->store, 1000000 + i, false) != 0;
+	return store_change_end(world->store, NULL) == 0 && good;
+}
+
+/* On one core a thread often begins when another is done: what that folded is not its own. */
+static void test_threads(struct tap *tap, struct world *world, struct json_reader *reader)
+{
+	cpu_set_t before, single;
+
+	OK(tap, add_idle(world), "enough actors for seven threads");
+	compare_threads(tap, world, reader, "all cores");
+	CPU_ZERO(&single);
+	CPU_SET(sched_getcpu(), &single);
+	OK(tap, sched_getaffinity(0, sizeof(before), &before) == 0 &&
+	   sched_setaffinity(0, sizeof(single), &single) == 0, "one core");
+	compare_threads(tap, world, reader, "one core");
+	OK(tap, sched_setaffinity(0, sizeof(before), &before) == 0, "and all again");
+}
+
 /* What a store leaves is files. */
 static void remove_dir(const char *path)
 {
@@ -479,6 +562,7 @@ int main(void)
 		test_bad(&tap, world, reader);
 		test_ways(&tap, world, reader, "all");
 		test_unique(&tap, world, reader, "all");
+		test_threads(&tap, world, reader);
 		OK(&tap, forget(world), "some are forgotten");
 		test_ways(&tap, world, reader, "deleted");
 		test_unique(&tap, world, reader, "deleted");
