@@ -102,7 +102,8 @@ is "$(counts '{"steps":[{"event":"signup"},{"event":"watch"}],"from":"2026-11-01
 stop i5
 
 # P01-P04: windows that end now
-ago() { date -u -d "@$(($(date +%s) - $1 * 86400))" +%Y-%m-%dT%H:%M:%S.000Z; }
+now=$(date +%s)
+ago() { date -u -d "@$((now - $1 * 86400))" +%Y-%m-%dT%H:%M:%S.000Z; }
 view() { n=$((n + 1)); echo "{\"type\":\"track\",\"event\":\"view\",\"userId\":\"$1\",\"messageId\":\"m$n\",\"timestamp\":\"$(ago "$2")\"}"; }
 { view p1 2; view p1 4; view p2 9; view p2 12; view p3 1; view p3 5; view p3 9; view p4 20
   # P04: p1 comes again after a week; p2 never was away, p3 stayed away, p4 is new
