@@ -2,8 +2,10 @@
 #include "aggregate/breakdown.h"
 
 #include <errno.h>
-#include <math.h>
 #include <stdlib.h>
+#include <string.h>
+
+#include "aggregate/ranges.h"
 
 struct part {
 	struct scan_prop *prop;
@@ -11,10 +13,8 @@ struct part {
 	uint64_t stride;
 	bool wants_ranges;
 	uint8_t *seen;                  /* [count], while ranges are wanted; owned */
-	uint32_t *groups;               /* [count]; NULL: a value is its own group; owned */
+	struct ranges ranges;
 	uint32_t group_count;           /* values, then ranges */
-	double from, width;             /* of ranges */
-	double last;                    /* the highest value */
 };
 
 struct breakdown {
@@ -49,15 +49,12 @@ static int set_strides(struct breakdown *breakdown)
 static int open_part(struct part *part, const struct snapshot *snapshot,
 		     const struct scan_prop_conf *conf)
 {
-	uint32_t numbers = 0;
 	int rc = scan_prop_open(&part->prop, snapshot, conf);
 
 	if (rc < 0)
 		return rc;
 	part->count = part->group_count = scan_prop_count(part->prop);
-	for (uint32_t i = 1; i < part->count; i++)
-		numbers += scan_prop_of(part->prop, i).kind == PROP_NUMBER;
-	if (numbers <= BREAKDOWN_NUMBERS || conf->cast == SCAN_AS_TEXT)
+	if (conf->cast == SCAN_AS_TEXT || !ranges_may_need(part->prop))
 		return 0;
 	part->wants_ranges = true;
 	part->seen = calloc(part->count, 1);
@@ -149,7 +146,7 @@ void breakdown_close(struct breakdown *breakdown)
 	for (size_t i = 0; i < breakdown->count; i++) {
 		scan_prop_close(breakdown->parts[i].prop);
 		free(breakdown->parts[i].seen);
-		free(breakdown->parts[i].groups);
+		ranges_close(&breakdown->parts[i].ranges);
 	}
 	free(breakdown);
 }
@@ -180,20 +177,6 @@ static uint32_t group_of(const struct breakdown *breakdown, size_t part, uint64_
 			  breakdown->parts[part].group_count);
 }
 
-static void write_range(const struct part *part, uint32_t range, struct buf *out)
-{
-	struct prop from = { .kind = PROP_NUMBER,
-			     .number = part->from + range * part->width + 0.0 };
-	struct prop to = { .kind = PROP_NUMBER,
-			   .number = part->from + (range + 1) * part->width + 0.0 };
-
-	buf_append_char(out, '[');
-	prop_print(&from, out);
-	buf_append_text(out, ", ");
-	prop_print(&to, out);
-	buf_append_char(out, ')');
-}
-
 void breakdown_write(const struct breakdown *breakdown, uint64_t key, struct buf *out)
 {
 	struct buf text = { 0 };
@@ -203,18 +186,7 @@ void breakdown_write(const struct breakdown *breakdown, uint64_t key, struct buf
 		uint32_t group = group_of(breakdown, i, key);
 
 		buf_reset(&text);
-		if (group >= part->count) {
-			write_range(part, group - part->count, &text);
-		} else {
-			struct prop value = scan_prop_of(part->prop, group);
-
-			if (value.kind == PROP_NONE)
-				buf_append_text(&text, "(not set)");
-			else if (value.kind == PROP_TEXT && value.text.len == 0)
-				buf_append_text(&text, "(empty string)");
-			else
-				prop_print(&value, &text);
-		}
+		ranges_write(&part->ranges, part->prop, group, &text);
 		if (i)
 			buf_append_char(out, ',');
 		json_write_text(buf_slice(&text), out);
@@ -222,20 +194,14 @@ void breakdown_write(const struct breakdown *breakdown, uint64_t key, struct buf
 	buf_close(&text);
 }
 
-static struct prop value_of(const struct part *part, uint32_t group)
-{
-	if (group < part->count)
-		return scan_prop_of(part->prop, group);
-	return (struct prop){ .kind = PROP_NUMBER,
-			      .number = part->from + (group - part->count) * part->width };
-}
-
 int breakdown_compare(const struct breakdown *breakdown, uint64_t a, uint64_t b)
 {
 	for (size_t i = 0; i < breakdown->count; i++) {
 		const struct part *part = &breakdown->parts[i];
-		struct prop of_a = value_of(part, group_of(breakdown, i, a));
-		struct prop of_b = value_of(part, group_of(breakdown, i, b));
+		struct prop of_a = ranges_low(&part->ranges, part->prop,
+					      group_of(breakdown, i, a));
+		struct prop of_b = ranges_low(&part->ranges, part->prop,
+					      group_of(breakdown, i, b));
 		int order;
 
 		if (of_a.kind != of_b.kind)
@@ -256,51 +222,12 @@ void breakdown_fold_seen(struct breakdown *breakdown, const struct breakdown_loo
 			breakdown->parts[i].seen[j] |= look->seen[i][j];
 }
 
-/* 1, 2 or 5 times a power of ten, so that about BREAKDOWN_RANGES cover the span. */
-static double round_width(double span)
-{
-	double least = span / BREAKDOWN_RANGES, power = pow(10, floor(log10(least)));
-
-	return least <= power ? power : least <= 2 * power ? 2 * power
-	       : least <= 5 * power ? 5 * power : 10 * power;
-}
-
 static int settle_part(struct part *part)
 {
-	double low = INFINITY, high = -INFINITY;
-	uint32_t numbers = 0, ranges;
+	int rc = ranges_make(&part->ranges, part->prop, part->seen);
 
-	for (uint32_t i = 1; i < part->count; i++) {
-		struct prop value = scan_prop_of(part->prop, i);
-
-		if (!part->seen[i] || value.kind != PROP_NUMBER)
-			continue;
-		numbers++;
-		low = fmin(low, value.number);
-		high = fmax(high, value.number);
-	}
-	if (numbers <= BREAKDOWN_NUMBERS || !isfinite(high - low))
-		return 0;
-	part->width = round_width(high - low);
-	part->from = floor(low / part->width) * part->width;
-	ranges = (uint32_t)((high - part->from) / part->width) + 1;
-	part->groups = calloc(part->count, sizeof(*part->groups));
-	if (!part->groups)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < part->count; i++) {
-		struct prop value = scan_prop_of(part->prop, i);
-		double range = 0;
-
-		part->groups[i] = i;
-		if (value.kind != PROP_NUMBER)
-			continue;
-		range = floor((value.number - part->from) / part->width);
-		if (range < 0)
-			range = 0;
-		part->groups[i] = part->count + (range < ranges ? (uint32_t)range : ranges - 1);
-	}
-	part->group_count = part->count + ranges;
-	return 0;
+	part->group_count = part->count + part->ranges.count;
+	return rc;
 }
 
 int breakdown_settle(struct breakdown *breakdown)
@@ -380,7 +307,7 @@ size_t breakdown_look_up(struct breakdown_look *look, uint32_t leader,
 
 		/* The product with what is there; the first element last, in place. */
 		for (size_t j = elements; j-- > 0;) {
-			uint32_t group = part->groups ? part->groups[numbers[j]] : numbers[j];
+			uint32_t group = ranges_group(&part->ranges, numbers[j]);
 			size_t to = j ? count : 0;
 
 			for (size_t k = 0; k < before && to + k < BREAKDOWN_KEYS_MAX; k++)
@@ -419,8 +346,8 @@ void breakdown_look_rows(struct breakdown_look *look, const struct scan_block *b
 		const struct part *part = &look->breakdown->parts[p];
 
 		scan_look_rows(look->looks[p], block, places, count, numbers);
-		for (uint32_t i = 0; i < count && part->groups; i++)
-			numbers[i] = part->groups[numbers[i]];
+		for (uint32_t i = 0; i < count && part->ranges.groups; i++)
+			numbers[i] = part->ranges.groups[numbers[i]];
 		for (uint32_t i = 0; i < count; i++)
 			keys[i] += numbers[i] * part->stride;
 	}

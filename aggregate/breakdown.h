@@ -3,7 +3,7 @@
  *      event --> a number per property (scan.h) --> group --> key = mixed-radix number
  *
  * Missing values are the segment "(not set)", "" is "(empty string)", a list is one segment per
- * element. Numbers with more than BREAKDOWN_NUMBERS different values fall into even ranges of a
+ * element. Numbers with more than RANGES_NUMBERS different values fall into even ranges of a
  * round width, "[0, 10)": which ones is decided by the values that the question's own events have
  * (breakdown_see, then breakdown_settle), not by what else is in the files.
  */
@@ -15,8 +15,6 @@
 #include "aggregate/scan.h"
 
 #define BREAKDOWN_PROPS_MAX 5
-#define BREAKDOWN_NUMBERS   20
-#define BREAKDOWN_RANGES    10          /* about so many */
 #define BREAKDOWN_KEYS_MAX  256         /* of one event (lists); more are left out */
 
 struct breakdown;

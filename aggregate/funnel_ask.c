@@ -257,7 +257,8 @@ static int parse_hold(const struct parse *parse, yyjson_val *root)
 
 static int parse_breakdown(const struct parse *parse, yyjson_val *root)
 {
-	static const char *const KNOWN[] = { "prop", "of", "attribution", "step", NULL };
+	static const char *const KNOWN[] = { "prop", "of", "type", "attribution", "step", NULL };
+	static const char *const TYPES[] = { "", "string", NULL };
 	static const char *const OF[] = { "event", "profile", NULL };
 	static const char *const WAYS[] = { "first", "last", "first_step", "last_step", "each",
 					    NULL };
@@ -265,7 +266,7 @@ static int parse_breakdown(const struct parse *parse, yyjson_val *root)
 	yyjson_val *node = json_get(root, "breakdown");
 	int64_t step = 0;
 	struct slice name;
-	int way = 0, of = 0, rc;
+	int way = 0, of = 0, type = 0, rc;
 
 	ask->top = 6;
 	rc = question_count(root, "top", "", 1, TOP_MAX, &ask->top, parse->error);
@@ -283,6 +284,8 @@ static int parse_breakdown(const struct parse *parse, yyjson_val *root)
 	if (rc == 0)
 		rc = question_word(node, "of", "/breakdown", OF, &of, parse->error);
 	if (rc == 0)
+		rc = question_word(node, "type", "/breakdown", TYPES, &type, parse->error);
+	if (rc == 0)
 		rc = question_word(node, "attribution", "/breakdown", WAYS, &way, parse->error);
 	if (rc == 0)
 		rc = question_count(node, "step", "/breakdown", 1, ask->conf.steps, &step,
@@ -299,6 +302,7 @@ static int parse_breakdown(const struct parse *parse, yyjson_val *root)
 	ask->attribution = (enum funnel_attribution)way;
 	ask->attribution_step = (int)step;
 	ask->breakdown_of_profile = of == 1;
+	ask->breakdown_as_text = type == 1;
 	return copy(parse, name, &ask->breakdown);
 }
 

@@ -41,6 +41,7 @@ struct funnel_ask {
 	size_t hold_count;
 	struct slice breakdown;         /* owned; ptr NULL: none */
 	bool breakdown_of_profile;
+	bool breakdown_as_text;         /* no ranges of numbers */
 	enum funnel_attribution attribution;
 	int attribution_step;           /* from 1; 0: by attribution */
 	int64_t top;

@@ -56,6 +56,17 @@ static void tally_found(struct worker *worker, size_t cell, const struct found *
 		worker->rc = funnel_tally_path(&worker->tally, cell, found->level, times);
 }
 
+/* Several elements of a list may be one group, which counts once. */
+static bool is_again(const struct funnel_segments *segments, const uint32_t *elements, size_t i)
+{
+	uint32_t group = ranges_group(&segments->ranges, elements[i]);
+	bool again = false;
+
+	for (size_t j = 0; segments->ranges.groups && j < i; j++)
+		again |= ranges_group(&segments->ranges, elements[j]) == group;
+	return again;
+}
+
 /* In the first pass a value gets its rank; in the second the path its cells, each once. */
 static void tally_value(struct worker *worker, uint32_t number, const struct found *found)
 {
@@ -65,13 +76,16 @@ static void tally_value(struct worker *worker, uint32_t number, const struct fou
 	bool in_rest = false;
 
 	for (size_t i = 0; i < count; i++) {
+		uint32_t group = ranges_group(&segments->ranges, elements[i]);
 		size_t cell;
 
+		if (is_again(segments, elements, i))
+			continue;
 		if (worker->ranks) {
-			worker->ranks[elements[i]]++;
+			worker->ranks[group]++;
 			continue;
 		}
-		cell = segments->cell_of[elements[i]];
+		cell = segments->cell_of[group];
 		if (cell == rest && in_rest)
 			continue;
 		in_rest = in_rest || cell == rest;
@@ -316,8 +330,12 @@ static ssize_t key_values(struct worker *worker, const struct scan_event *events
 		if (rc < 0)
 			return rc;
 		for (size_t e = 0; e < elements; e++)
-			worker->keys[n++] = (struct keyed){ .key = { element[e] },
-							    .index = (uint32_t)i };
+			if (!is_again(&worker->job->result->segments, element, e))
+				worker->keys[n++] = (struct keyed){
+					.key = { ranges_group(&worker->job->result->segments.ranges,
+							      element[e]) },
+					.index = (uint32_t)i,
+				};
 	}
 	return (ssize_t)n;
 }
@@ -459,6 +477,11 @@ static void close_worker(struct worker *worker)
 	free(worker);
 }
 
+static uint32_t groups_of(const struct funnel_segments *segments)
+{
+	return scan_prop_count(segments->prop) + segments->ranges.count;
+}
+
 static int begin(void *ctx, int thread, void **statep)
 {
 	struct job *job = ctx;
@@ -481,8 +504,7 @@ static int begin(void *ctx, int thread, void **statep)
 	if (rc == 0 && result->segments.prop)
 		rc = scan_look_open(&worker->by, result->segments.prop);
 	if (rc == 0 && job->ranks) {
-		worker->ranks = calloc(scan_prop_count(result->segments.prop) + 1,
-				       sizeof(*worker->ranks));
+		worker->ranks = calloc(groups_of(&result->segments) + 1, sizeof(*worker->ranks));
 		rc = worker->ranks ? 0 : -ENOMEM;
 	}
 	if (rc < 0)
@@ -499,7 +521,7 @@ static int fold(void *ctx, void *state)
 	int rc;
 
 	if (job->ranks)
-		for (uint32_t i = 0; i < scan_prop_count(job->result->segments.prop); i++)
+		for (uint32_t i = 0; i < groups_of(&job->result->segments); i++)
 			job->ranks[i] += worker->ranks[i];
 	rc = funnel_tally_fold(&job->result->tally, &worker->tally);
 	close_worker(worker);
@@ -550,21 +572,24 @@ static int choose(struct funnel_segments *segments, struct rank *ranks, size_t c
 static int rank_segments(struct job *job, size_t top)
 {
 	struct funnel_segments *segments = &job->result->segments;
-	uint32_t numbers = scan_prop_count(segments->prop);
-	struct rank *ranks = calloc(numbers + 1, sizeof(*ranks));
+	uint32_t groups = groups_of(segments);
+	struct rank *ranks = calloc(groups + 1, sizeof(*ranks));
 	struct buf names = { .ptr = NULL };
 	size_t count = 0;
 	int rc = ranks ? 0 : -ENOMEM;
 
-	for (uint32_t i = 0; i < numbers && rc == 0; i++) {
-		struct prop value;
+	for (uint32_t i = 0; i < groups && rc == 0; i++) {
+		struct prop low;
 
 		if (job->ranks[i] == 0)
 			continue;
-		value = scan_prop_of(segments->prop, i);
 		ranks[count] = (struct rank){ .number = i, .count = job->ranks[i],
 					      .at = names.len };
-		prop_print(&value, &names);
+		low = ranges_low(&segments->ranges, segments->prop, i);
+		if (i < scan_prop_count(segments->prop))
+			prop_print(&low, &names);
+		else
+			ranges_write(&segments->ranges, segments->prop, i, &names);
 		ranks[count].name.len = names.len - ranks[count].at;
 		count++;
 		rc = names.failed ? -ENOSPC : 0;
@@ -574,34 +599,122 @@ static int rank_segments(struct job *job, size_t top)
 	if (rc == 0 && count > 0)
 		qsort(ranks, count, sizeof(*ranks), compare_ranks);
 	if (rc == 0)
-		rc = choose(segments, ranks, count, top, numbers);
+		rc = choose(segments, ranks, count, top, groups);
 	buf_close(&names);
 	free(ranks);
 	return rc;
 }
 
-/* The first pass. */
-static int find_segments(struct job *job, struct scan_conf *scan)
+/* --- the first pass --- */
+
+static int rank_all(struct job *job, struct scan_conf *scan)
+{
+	int rc;
+
+	free(job->ranks);
+	job->ranks = calloc(groups_of(&job->result->segments) + 1, sizeof(*job->ranks));
+	if (!job->ranks)
+		return -ENOMEM;
+	rc = funnel_tally_init(&job->result->tally, job->ask->conf.steps, 1, 0, scan);
+	if (rc == 0)
+		rc = scan_run(scan, &ops, job);
+	funnel_tally_close(&job->result->tally);
+	return rc;
+}
+
+/* Ranges of the values that were seen; ranked anew, since somebody may have two values of one. */
+static int rank_ranges(struct job *job, struct scan_conf *scan)
+{
+	struct funnel_segments *segments = &job->result->segments;
+	uint32_t values = scan_prop_count(segments->prop);
+	uint8_t *seen = calloc(values, 1);
+	int rc = seen ? 0 : -ENOMEM;
+
+	for (uint32_t i = 0; seen && i < values; i++)
+		seen[i] = job->ranks[i] != 0;
+	if (rc == 0)
+		rc = ranges_make(&segments->ranges, segments->prop, seen);
+	free(seen);
+	return rc == 0 && segments->ranges.count ? rank_all(job, scan) : rc;
+}
+
+/* A cell for each value. */
+static int count_all(struct job *job, struct scan_conf *scan, size_t buckets)
+{
+	struct funnel_segments *segments = &job->result->segments;
+	uint32_t values = scan_prop_count(segments->prop);
+	struct rank *ranks = calloc(values, sizeof(*ranks));
+	int rc = ranks ? 0 : -ENOMEM;
+
+	for (uint32_t i = 0; ranks && i < values; i++)
+		ranks[i].number = i;
+	if (rc == 0)
+		rc = choose(segments, ranks, values, values, values);
+	free(ranks);
+	if (rc == 0)
+		rc = funnel_tally_init(&job->result->tally, job->ask->conf.steps, 1 + values,
+				       buckets, scan);
+	if (rc == 0)
+		rc = scan_run(scan, &ops, job);
+	job->ranks = rc == 0 ? calloc(values + (size_t)1, sizeof(*job->ranks)) : NULL;
+	for (uint32_t i = 0; job->ranks && i < values; i++)
+		job->ranks[i] = job->result->tally.cells[1 + i].counts[0];
+	free(segments->numbers);
+	free(segments->cell_of);
+	segments->numbers = segments->cell_of = NULL;
+	return rc == 0 && !job->ranks ? -ENOMEM : rc;
+}
+
+/* The cells of the top, in its order; those of nobody go. */
+static int sort_cells(struct funnel_result *result)
+{
+	const struct funnel_segments *segments = &result->segments;
+	struct funnel_tally *tally = &result->tally;
+	struct funnel_cell *cells = calloc(tally->cell_count, sizeof(*cells));
+	size_t next = 1 + segments->count;
+
+	if (!cells)
+		return -ENOMEM;
+	cells[0] = tally->cells[0];
+	for (size_t i = 1; i < tally->cell_count; i++) {
+		size_t cell = segments->cell_of[i - 1];
+
+		cells[cell <= segments->count ? cell : next++] = tally->cells[i];
+	}
+	free(tally->cells);
+	tally->cells = cells;
+	return 0;
+}
+
+/* *is_done: all was counted, no second pass is needed. */
+static int find_segments(struct job *job, struct scan_conf *scan, size_t buckets, bool *is_done)
 {
 	const struct funnel_ask *ask = job->ask;
 	struct funnel_segments *segments = &job->result->segments;
 	struct scan_prop_conf conf = { .name = ask->breakdown,
-				       .of_profile = ask->breakdown_of_profile };
+				       .of_profile = ask->breakdown_of_profile,
+				       .cast = ask->breakdown_as_text ? SCAN_AS_TEXT : SCAN_AS_IS };
+	size_t charged = atomic_load(&scan->charged);
+	bool is_few, wants_ranges;
 	int rc = scan_prop_open(&segments->prop, scan->snapshot, &conf);
 
 	if (rc < 0)
 		return rc;
-	job->ranks = calloc(scan_prop_count(segments->prop) + 1, sizeof(*job->ranks));
-	if (!job->ranks)
-		return -ENOMEM;
-	rc = funnel_tally_init(&job->result->tally, ask->conf.steps, 1, 0, scan);
-	if (rc == 0)
-		rc = scan_run(scan, &ops, job);
-	funnel_tally_close(&job->result->tally);
+	wants_ranges = !ask->breakdown_as_text && ranges_may_need(segments->prop);
+	is_few = !wants_ranges && scan_prop_count(segments->prop) <= 2 * (size_t)ask->top;
+	rc = is_few ? count_all(job, scan, buckets) : rank_all(job, scan);
+	if (rc == 0 && wants_ranges)
+		rc = rank_ranges(job, scan);
 	if (rc == 0)
 		rc = rank_segments(job, (size_t)ask->top);
 	free(job->ranks);
 	job->ranks = NULL;
+	*is_done = rc == 0 && is_few && !segments->has_rest;
+	if (*is_done)
+		return sort_cells(job->result);
+	/* What the rest was counted into is counted anew as one. */
+	funnel_tally_close(&job->result->tally);
+	atomic_store(&scan->charged, charged);
 	return rc;
 }
 
@@ -622,6 +735,7 @@ int funnel_count_run(struct funnel_result *result, const struct funnel_ask *ask,
 		     struct scan_conf *scan)
 {
 	struct job job = { .ask = ask, .result = result };
+	bool is_done = false;
 	int rc, buckets;
 
 	*result = (struct funnel_result){ .bounds = NULL };
@@ -634,12 +748,12 @@ int funnel_count_run(struct funnel_result *result, const struct funnel_ask *ask,
 		rc = scan_prop_open(&job.hold[h], scan->snapshot, &conf);
 	}
 	if (rc == 0 && ask->breakdown.ptr)
-		rc = find_segments(&job, scan);
-	if (rc == 0)
+		rc = find_segments(&job, scan, (size_t)buckets, &is_done);
+	if (rc == 0 && !is_done)
 		rc = funnel_tally_init(&result->tally, ask->conf.steps,
 				       1 + result->segments.count + result->segments.has_rest,
 				       (size_t)buckets, scan);
-	if (rc == 0)
+	if (rc == 0 && !is_done)
 		rc = funnel_plain_may(ask) ? funnel_plain_run(result, ask, scan)
 					   : scan_run(scan, &ops, &job);
 	free(job.ranks);
@@ -652,6 +766,7 @@ void funnel_count_close(struct funnel_result *result)
 {
 	funnel_tally_close(&result->tally);
 	scan_prop_close(result->segments.prop);
+	ranges_close(&result->segments.ranges);
 	free(result->segments.numbers);
 	free(result->segments.cell_of);
 	free(result->bounds);

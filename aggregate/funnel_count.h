@@ -4,7 +4,9 @@
  *        -> overall cell, cell of the path's segment, bucket of its entry, list of people
  *
  * Segments take two passes: the first ranks values by people at step 1, the second counts the top
- * ones and the rest as one, in which a person is once ($other is a union, no sum).
+ * ones and the rest as one, in which a person is once ($other is a union, no sum). Where there are
+ * few values the first counts each of them, and is all where they fit the top. Many numbers are
+ * ranges of what the first pass saw.
  */
 // SPDX-License-Identifier: Apache-2.0
 #ifndef AGGREGATE_FUNNEL_COUNT_H
@@ -12,13 +14,15 @@
 
 #include "aggregate/funnel_ask.h"
 #include "aggregate/funnel_tally.h"
+#include "aggregate/ranges.h"
 
 struct funnel_segments {
 	struct scan_prop *prop;         /* owned; NULL: no breakdown */
-	uint32_t *numbers;              /* owned; of the top segments, in their order */
+	struct ranges ranges;
+	uint32_t *numbers;              /* owned; groups of the top segments, in their order */
 	size_t count;
 	bool has_rest;                  /* cell 1 + count is $other */
-	uint32_t *cell_of;              /* owned; [number]: its cell */
+	uint32_t *cell_of;              /* owned; [group]: its cell */
 };
 
 struct funnel_result {

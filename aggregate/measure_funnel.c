@@ -80,18 +80,11 @@ static void write_conversion(struct buf *out, const struct funnel_ask *ask,
 static void write_segment_name(struct buf *out, const struct funnel_segments *segments, size_t i)
 {
 	struct buf name = { .limit = PROP_TEXT_MAX * 4 };
-	struct prop value = { .kind = PROP_NONE };
 
-	if (i < segments->count)
-		value = scan_prop_of(segments->prop, segments->numbers[i]);
 	if (i == segments->count)
 		buf_append_text(&name, "$other");
-	else if (value.kind == PROP_NONE)
-		buf_append_text(&name, "(not set)");
-	else if (value.kind == PROP_TEXT && value.text.len == 0)
-		buf_append_text(&name, "(empty string)");
 	else
-		prop_print(&value, &name);
+		ranges_write(&segments->ranges, segments->prop, segments->numbers[i], &name);
 	json_write_text(buf_slice(&name), out);
 	buf_close(&name);
 }

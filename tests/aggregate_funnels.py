@@ -56,6 +56,10 @@ for user, first, second, gap in (("p1", "Chrome", None, 3600), ("p2", None, "Saf
 for seconds, name, browser in ((0, "sign up", "Chrome"), (1, "play", "Safari"), (2, "sign up", "Safari"),
                                (3, "play", "Safari")):
     events.append(event("B03", "B03 " + name, day(6) + seconds, b=browser))
+for u in range(40):
+    events.append(event(f"R{u}", "R see", day(7) + u, price=u, few=u % 20))
+    events += [event(f"R{u}", "R buy", day(7) + u + 60, price=u)] if u % 2 == 0 else []
+events.append(event("R0", "R list", day(7) + 1, price=[1, 3, 8]))
 for seconds, name, item in ((0, "browse", "shirt"), (1, "browse", "jeans"), (2, "cart", None),
                             (3, "browse", "shoes")):
     events.append(event("B04", "B04 " + name, day(7) + seconds, item=item))
@@ -169,6 +173,37 @@ tap.same({s["segment"]: counts(s) for s in answer["segments"]}, {"shirt": [1, 1]
 answer = ask("funnel", **ALL, steps=[{"event": "B02"}], breakdown={"prop": "v"}, top=5)
 tap.same([[s["segment"], counts(s)[0]] for s in answer["segments"]],
          [["9", 9], ["8", 8], ["7", 7], ["6", 6], ["5", 5], ["$other", 10]], "B02: the top five and the rest")
+# many numbers are ranges; few values take one pass, more of them two or three: no difference
+rs = {**ALL, "steps": [{"event": "R see"}, {"event": "R buy"}]}
+answer = ask("funnel", **rs, breakdown={"prop": "price"}, top=20)
+tap.same({s["segment"]: counts(s) for s in answer["segments"]},
+         {f"[{n}, {n + 5})": [5, 3 - n // 5 % 2] for n in range(0, 40, 5)}, "40 prices are eight ranges")
+tap.same([sum(c) for c in zip(*(counts(s) for s in answer["segments"]))], counts(answer), "that sum up to the whole")
+answer = ask("funnel", **rs, breakdown={"prop": "price", "type": "string"}, top=100)
+tap.same(sorted(s["segment"] for s in answer["segments"]), sorted(map(str, range(40))), "as texts they are 40")
+answer = ask("funnel", **rs, breakdown={"prop": "few"}, top=100)
+tap.same(sorted(int(s["segment"]) for s in answer["segments"]), list(range(20)), "20 numbers stay as they are")
+answer = ask("funnel", **ALL, steps=[{"any_of": [{"event": "R see"}, {"event": "R list"}]}],
+             breakdown={"prop": "price", "attribution": "each"}, top=20)
+tap.same({s["segment"]: counts(s)[0] for s in answer["segments"]},
+         {f"[{n}, {n + 5})": 6 if n == 5 else 5 for n in range(0, 40, 5)}, "each range has a person once")
+for prop, steps in (("v", [{"event": "B02"}]), ("few", rs["steps"]), ("price", rs["steps"])):
+    for way in ("first", "each"):
+        asked = {**ALL, "steps": steps, "breakdown": {"prop": prop, "attribution": way}, "trend": "day",
+                 "people": {"step": 1}}
+        whole = ask("funnel", **asked, top=100)
+        for top in (1, 4, 5, 9, 10, 11, 20):
+            answer = ask("funnel", **asked, top=top)
+            rest = whole["segments"][top:]
+            good = answer["segments"][:top] == whole["segments"][:top] and len(answer["segments"]) == top + 1
+            if not rest:
+                good = answer["segments"] == whole["segments"]
+            elif way == "first":
+                good &= counts(answer["segments"][top]) == [sum(c) for c in zip(*map(counts, rest))]
+            same = all(answer[part] == whole[part] for part in ("steps", "times", "trend", "people"))
+            if not (good and same):
+                tap.same(answer["segments"], whole["segments"], f"{prop}, {way}: the top {top} and the rest")
+        tap.ok(True, f"{prop}, {way}: the top of 100, whatever the top is")
 answer = ask("funnel", **ALL, steps=[{"event": "HA"}, {"event": "HB"}], hold=["cart"])
 tap.same(counts(answer), [3, 2], "hold constant: both steps with one cart")
 answer = ask("funnel", **ALL, steps=[{"event": "HA"}, {"event": "HB"}], count="sessions")

@@ -127,7 +127,8 @@ static yyjson_val *ask_with(int threads, measure_answer_fn *answer, struct world
 {
 	struct json_reader *asking = NULL;
 	struct snapshot snapshot;
-	struct measure_world measure = { .threads = threads, .now_us = world->start_us + DAYS * DAY };
+	struct measure_world measure = { .threads = threads,
+					 .now_us = world->start_us + DAYS * DAY };
 	yyjson_val *root = NULL;
 	int rc;
 
@@ -452,8 +453,8 @@ static const struct {
 	measure_answer_fn *answer;
 	const char *question;
 } threaded[] = {
-	{ "trend", measure_trend, "{\"measures\":[{\"event\":\"*\",\"measure\":\"unique\"},{\"event\":"
-	  "\"Buy\",\"measure\":\"median\",\"prop\":\"price\"},{\"event\":\"Buy\"}],"
+	{ "trend", measure_trend, "{\"measures\":[{\"event\":\"*\",\"measure\":\"unique\"},"
+	  "{\"event\":\"Buy\",\"measure\":\"median\",\"prop\":\"price\"},{\"event\":\"Buy\"}],"
 	  "\"breakdown\":[{\"prop\":\"plan\"}]," },
 	{ "trend in ranges", measure_trend, "{\"breakdown\":{\"prop\":\"price\"},\"measures\":"
 	  "[{\"event\":\"*\",\"measure\":\"sessions\"},{\"event\":\"*\",\"measure\":\"mau\"}]," },
