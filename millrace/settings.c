@@ -264,6 +264,36 @@ static void add_trigger(struct settings *settings, const char *file, const struc
 	free(path);
 }
 
+static uint64_t add_text(uint64_t hash, const char *text)
+{
+	for (; text && *text; text++)
+		hash = (hash ^ (unsigned char)*text) * 1099511628211U;
+	return (hash ^ 0xff) * 1099511628211U;
+}
+
+/* Whatever it says, in the order of the file; lib/yaml bounds its depth. */
+static uint64_t add_tree(uint64_t hash, const struct yaml *node)
+{
+	hash = add_text(add_text(hash, node->key), node->text) + (uint64_t)node->kind;
+	for (const struct yaml *child = node->first; child; child = child->next)
+		hash = add_tree(hash, child);
+	return add_text(hash, NULL);
+}
+
+/* Sinks do not read settings again: another revision starts them anew. */
+static void read_sinks(struct settings *settings, const struct yaml *root)
+{
+	static const char *const keys[] = { "sink", "smtp", "kafka", "open_time" };
+	uint64_t hash = 14695981039346656037U;
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		const struct yaml *node = yaml_get(root, keys[i]);
+
+		hash = node ? add_tree(hash, node) : add_text(hash, NULL);
+	}
+	snprintf(settings->sinks, sizeof(settings->sinks), "%llx", (unsigned long long)hash);
+}
+
 static int is_file_name(const struct dirent *entry)
 {
 	return entry->d_name[0] != '.';
@@ -313,6 +343,8 @@ int settings_open(struct settings **settingsp, const char *config, const char *d
 	     (rc = set(&settings->report, "%s",
 		       text_of(root, "report", "listen", "127.0.0.1:8082"))) == 0))
 		rc = read_files(settings, "destinations", add_destination, log, err);
+	if (rc == 0)
+		read_sinks(settings, root);
 	if (rc == 0)
 		rc = read_files(settings, "triggers", add_trigger, log, err);
 	yaml_close(file);

@@ -39,6 +39,7 @@ struct settings {
 	char *state;            /* of aggregate */
 	char *listen, *http;    /* of collect, of aggregate */
 	char *report;           /* of report; NULL: the file has no `report:`, so none runs */
+	char sinks[20];         /* revision of what all sinks read in it: sink, smtp, kafka */
 	char *write_key;        /* the first one; NULL where there is none */
 	struct settings_destination destinations[SETTINGS_DESTINATIONS_MAX];
 	int destination_count;  /* enabled ones of a known type */

@@ -324,8 +324,8 @@ static void ended_by_itself(struct child *child, int status)
 	int code = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
 
 	/* Once it has run well, a mistake in the settings must not take the others down; that of
-	 * one destination never does. */
-	if (!child->was_steady && strncmp(child->program.name, "sink:", 5) != 0 &&
+	 * a destination or a trigger never does. */
+	if (!child->was_steady && strcmp(child->program.argv[0], "sink") != 0 &&
 	    (code == EX_USAGE || code == EX_CONFIG || code == EXIT_NO_PROGRAM)) {
 		child->state = CHILD_DONE;
 		supervise->rc = err_set(supervise->err, -EINVAL, code == EXIT_NO_PROGRAM

@@ -93,15 +93,15 @@ static int plan_stream(const struct settings *settings, const char *data,
 static int plan_sink(const struct settings *settings, int index, struct supervise_plan *plan)
 {
 	const struct settings_destination *to = &settings->destinations[index];
-	char name[100], in[PATH_MAX], bad[PATH_MAX], state[PATH_MAX];
+	char name[100], in[PATH_MAX], bad[PATH_MAX], state[PATH_MAX], revision[50];
 	const char *const sink[] = {
-		"sink", "--config", settings->config, "--in", in, "--bad", bad,
-		"--to", to->to, to->revision[0] ? "--state" : NULL, state,
-		"--revision", to->revision, NULL,
+		"sink", "--config", settings->config, "--in", in, "--bad", bad, "--to", to->to,
+		"--revision", revision, to->revision[0] ? "--state" : NULL, state, NULL,
 	};
 	bool is_log = strncmp(settings->bus, "log:", 4) == 0;
 
 	snprintf(name, sizeof(name), "sink:%s", to->name);
+	snprintf(revision, sizeof(revision), "%s-%s", to->revision, settings->sinks);
 	if (snprintf(in, sizeof(in), "%s/%s", settings->bus, to->from) >= (int)sizeof(in) ||
 	    snprintf(bad, sizeof(bad), "%s/bad%s", settings->bus, is_log ? BAD_OF_SINKS : "") >=
 		    (int)sizeof(bad) ||
@@ -114,17 +114,18 @@ static int plan_sink(const struct settings *settings, int index, struct supervis
 static int plan_trigger(const struct settings *settings, int index, struct supervise_plan *plan)
 {
 	const struct settings_destination *to = &settings->triggers[index];
-	char name[100], in[PATH_MAX], bad[PATH_MAX], state[PATH_MAX];
+	char name[100], in[PATH_MAX], bad[PATH_MAX], state[PATH_MAX], revision[50];
 	char url[PATH_MAX + 8] = "file:";
 	const char *const sink[] = {
 		"sink", "--config", settings->config, "--in", in, "--bad", bad,
-		"--trigger", to->name, "--state", state, "--revision", to->revision,
+		"--trigger", to->name, "--state", state, "--revision", revision,
 		"--report-url", url, settings->write_key ? "--report-key" : NULL,
 		settings->write_key, NULL,
 	};
 	bool is_log = strncmp(settings->bus, "log:", 4) == 0;
 
 	snprintf(name, sizeof(name), "trigger:%s", to->name);
+	snprintf(revision, sizeof(revision), "%s-%s", to->revision, settings->sinks);
 	if (port_file(settings, "collect", url + 5) < 0 ||
 	    snprintf(in, sizeof(in), "%s/members", settings->bus) >= (int)sizeof(in) ||
 	    snprintf(bad, sizeof(bad), "%s/bad%s", settings->bus, is_log ? BAD_OF_SINKS : "") >=

@@ -192,7 +192,8 @@ static int fail(struct dest *dest, rd_kafka_resp_err_t code, const char *words)
 			dest->class = DEST_SETUP;
 	if (atomic_load(&dest->is_refused)) {
 		dest->class = DEST_SETUP;
-		words = "an address of the brokers is refused unless --allow-host names it";
+		words = "a broker's address is private: to allow it, millrace.yaml wants "
+			"its host in `sink: {allow_host: [..]}`";
 	} else if (code == RD_KAFKA_RESP_ERR__TIMED_OUT && dest->said) {
 		words = rd_kafka_err2str(dest->said);
 	}

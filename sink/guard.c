@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -135,11 +136,27 @@ bool guard_allows(const struct guard *guard, const char *host)
 	return false;
 }
 
+/* The mend is what matters: a long host's name is cut first. */
+const char *guard_words(char words[GUARD_WORDS_MAX], const char *host, const char *why)
+{
+	struct slice name = bare(host);
+
+	if (name.len < 56)
+		snprintf(words, GUARD_WORDS_MAX, "%.*s is refused, %.48s: to allow it, "
+			 "millrace.yaml wants `sink: {allow_host: [%s%.*s%s]}`", (int)name.len,
+			 name.ptr, why, memchr(name.ptr, ':', name.len) ? "\"" : "", (int)name.len,
+			 name.ptr, memchr(name.ptr, ':', name.len) ? "\"" : "");
+	else
+		snprintf(words, GUARD_WORDS_MAX, "%.40s.. is refused, %.48s: to allow it, "
+			 "millrace.yaml wants its name in `sink: {allow_host: [..]}`", host, why);
+	return words;
+}
+
 int guard_connect(const struct guard *guard, const char *host, const struct sockaddr *address,
 		  struct err *err)
 {
 	const char *why = guard_allows(guard, host) ? NULL : guard_check(address);
+	char words[GUARD_WORDS_MAX];
 
-	return why ? err_set(err, -EACCES, "%.80s: its address is %s: refused unless --allow-host "
-			     "names it", host, why) : 0;
+	return why ? err_set(err, -EACCES, "%s", guard_words(words, host, why)) : 0;
 }

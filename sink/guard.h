@@ -28,6 +28,9 @@ struct guard {
 const char *guard_check(const struct sockaddr *address);
 /* The host (of a URL, or of a host:port setting) is allowed by name: case-insensitive. */
 bool guard_allows(const struct guard *guard, const char *host);
+/* `WHY to HOST: refused unless ..`: with the line of millrace.yaml that would allow it. */
+#define GUARD_WORDS_MAX 190
+const char *guard_words(char words[GUARD_WORDS_MAX], const char *host, const char *why);
 /* For a connect of one's own: resolves nothing; -EACCES with words unless check or name allow. */
 MUST_CHECK int guard_connect(const struct guard *guard, const char *host,
 			     const struct sockaddr *address, struct err *err);

@@ -154,7 +154,7 @@ static int resolve(struct pg *pg, char *address, size_t size)
 		address[0] = '\0';
 		return guard_allows(pg->conf.guard, pg->conf.host) ? 0
 		       : fail(pg, DEST_SETUP, pg->conf.host,
-			      "refused unless --allow-host names it");
+			      "refused unless millrace.yaml has it in `sink: {allow_host: [..]}`");
 	}
 	rc = getaddrinfo(pg->conf.host, NULL, &hints, &list);
 	if (rc)

@@ -28,6 +28,7 @@ struct call {
 	bool is_allowed;                /* the host, by name */
 	bool is_cut;
 	const char *refused;            /* why no socket was made */
+	char host[128];                 /* as the URL has it, for words */
 	char error[CURL_ERROR_SIZE];
 	char words[CURL_ERROR_SIZE + 160];
 };
@@ -306,6 +307,7 @@ static int check_url(struct call *call, const char *url)
 	if (parsed && curl_url_set(parsed, CURLUPART_URL, url, 0) == CURLUE_OK &&
 	    curl_url_get(parsed, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
 	    curl_url_get(parsed, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK) {
+		snprintf(call->host, sizeof(call->host), "%s", host);
 		call->is_allowed = guard_allows(call->post->conf.guard, host);
 		rc = strcmp(scheme, "https") == 0 || call->is_allowed ? 0 : -EACCES;
 	}
@@ -323,7 +325,7 @@ static int fill(struct call *call, const struct post_request *request)
 	int rc = check_url(call, request->url);
 
 	if (rc == -EACCES)              /* told when it is polled, as other setup errors are */
-		call->refused = "http without TLS";
+		call->refused = "http without TLS (use https)";
 	else if (rc < 0)
 		return rc;
 	if (gzip && (rc = pack(body, &call->packed)) < 0)
@@ -414,8 +416,11 @@ static void answer_of(struct call *call, CURLcode code, struct post_answer *answ
 	}
 	answer->is_setup = call->refused || is_setup(code);
 	if (call->refused)
-		snprintf(call->words, sizeof(call->words), "the address is refused: %s; "
-			 "--allow-host would allow it by name", call->refused);
+		guard_words(call->words, call->host, call->refused);
+	else if (code == CURLE_PEER_FAILED_VERIFICATION)
+		snprintf(call->words, sizeof(call->words), "its certificate is not trusted: "
+			 "%.80s; millrace.yaml can name its authority's: `sink: {ca_file: FILE}`",
+			 call->error[0] ? call->error : curl_easy_strerror(code));
 	else
 		snprintf(call->words, sizeof(call->words), "%s%s%s", curl_easy_strerror(code),
 			 call->error[0] ? ": " : "", call->error);

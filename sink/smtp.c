@@ -216,8 +216,7 @@ static void judge_error(struct smtp *s, CURLcode code, struct dest_result *resul
 			code == CURLE_LOGIN_DENIED || code == CURLE_URL_MALFORMAT;
 
 	if (s->refused)
-		snprintf(text, sizeof(text), "%.60s: its address is %s: refused unless "
-			 "--allow-host names it", s->conf.host, s->refused);
+		guard_words(text, s->conf.host, s->refused);
 	else
 		snprintf(text, sizeof(text), "%.150s", words);
 	dest_result_set(result, is_setup ? DEST_SETUP : DEST_TRANSIENT, slice_from(text));

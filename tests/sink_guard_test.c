@@ -39,6 +39,7 @@ int main(void)
 	const char *hosts[] = { "hook.internal", "[::1]" };
 	struct opt_list list = { hosts, 2 };
 	struct guard guard = { &list };
+	char words[GUARD_WORDS_MAX], name[300] = "";
 	struct tap tap = { 0 };
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
@@ -47,5 +48,12 @@ int main(void)
 	OK(&tap, guard_allows(&guard, "HOOK.internal."), "allowed by name, whatever its case");
 	OK(&tap, guard_allows(&guard, "::1"), "brackets make no difference");
 	OK(&tap, !guard_allows(&guard, "xhook.internal"), "another name is not");
+	OK(&tap, strcmp(guard_words(words, "127.0.0.1", "loopback"), "127.0.0.1 is refused, loopback: "
+			"to allow it, millrace.yaml wants `sink: {allow_host: [127.0.0.1]}`") == 0,
+	   "%s", words);
+	OK(&tap, strstr(guard_words(words, "[::1]", "loopback"), "allow_host: [\"::1\"]}`") != NULL,
+	   "%s", words);
+	memset(name, 'x', sizeof(name) - 1);
+	OK(&tap, strstr(guard_words(words, name, name), "allow_host: [..]}`") != NULL, "%s", words);
 	return tap_end(&tap);
 }

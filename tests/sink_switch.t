@@ -59,6 +59,20 @@ ok $? "one without its settings says which"
 send 41 42
 wait_for 5 got 43
 ok $? "and the others go on"
+
+# What stands in millrace.yaml for all sinks reaches those that run.
+millrace destination add near --type webhook --set start=first --set retry_min=1s --set "url=http://localhost:$(cat "$T/port")/n"
+near() { millrace destination list --json | jq -r 'select(.name == "near") | .status.words, .status.state'; }
+send 43 43
+refused() { near | grep -q 'localhost.*use https.*millrace.yaml.*allow_host: \[localhost\]'; }
+wait_for 10 refused
+ok $? "a host that is not allowed: $(near | head -1)"
+before=$(pgrep -P "$(cat data/millrace.pid)" -x aggregate)
+sed -i 's/allow_host: .*/allow_host: [127.0.0.1, localhost]/' millrace.yaml
+settled() { [ "$(millrace destination list --json | jq 'select(.name == "near") | .status.delivered')" = 43 ]; }
+wait_for 10 settled
+ok $? "the line that it names is taken by the sink that runs"
+is "$(pgrep -P "$(cat data/millrace.pid)" -x aggregate)" "$before" "... and nobody else starts anew"
 cd - > /dev/null || exit 1
 stop up
 done_testing
