@@ -34,14 +34,14 @@ got() { [ "$(taken | wc -l)" -ge "$1" ]; }
 
 send 1 20
 millrace destination add hook --type webhook --set "url=http://127.0.0.1:$(cat "$T/port")/h" --set start=first
-wait_for 5 got 20
+wait_for 30 got 20
 ok $? "one that is added with start: first gets what was there before"
 millrace destination disable hook
-wait_for 5 grep -q 'event=exit name=sink:hook' "$T/up.log"
+wait_for 30 grep -q 'event=exit name=sink:hook' "$T/up.log"
 ok $? "disable ends its sink"
 send 21 40
 millrace destination enable hook
-wait_for 5 got 40
+wait_for 30 got 40
 ok $? "enable goes on where it stopped"
 is "$(taken | sort | uniq -d | wc -l)" 0 "nothing twice"
 like "$(millrace destination list)" 'hook +webhook +on' "list"
@@ -54,10 +54,10 @@ millrace destination remove mp
 [ ! -e destinations/mp.yaml ] && [ ! -e destinations/.secrets/mp.secret ]
 ok $? "remove takes the secret, too"
 printf 'type: webhook\nenabled: yes\n' > destinations/broken.yaml
-wait_for 5 grep -q 'url is missing' "$T/up.log"
+wait_for 30 grep -q 'url is missing' "$T/up.log"
 ok $? "one without its settings says which"
 send 41 42
-wait_for 5 got 43
+wait_for 30 got 43
 ok $? "and the others go on"
 
 # What stands in millrace.yaml for all sinks reaches those that run.
