@@ -20,7 +20,7 @@
 #define WORK_MS   200           /* of sending between two looks at the topic */
 #define STATUS_MS 1000
 #define REPORTS_MAX 10000
-#define SECOND_US INT64_C(1000000)
+#define RETELL_US INT64_C(86400000000)  /* an outcome is told so long after it, at most */
 
 struct waiting {
 	int64_t due_us, first_us, version;
@@ -33,6 +33,13 @@ struct waiting {
 
 struct report {
 	char *body, key[33];
+};
+
+/* Of a message: what its event tells. */
+struct outcome {
+	const char *event;
+	struct slice key, person, bounce, words;
+	int64_t version, at_us;
 };
 
 enum tally { TALLY_SENT, TALLY_FAILED, TALLY_SKIPPED, TALLY_HELD, TALLY_UNKNOWN, TALLY_DRY,
@@ -67,7 +74,7 @@ struct messenger {
 
 static int64_t now_us(const struct messenger *m)
 {
-	return m->conf->now_us ? m->conf->now_us() : when_now_us();
+	return m->conf->now_us ? m->conf->now_us(m->conf->clock) : when_now_us();
 }
 
 /* Keys */
@@ -116,13 +123,56 @@ static int64_t newest_sent(struct messenger *m, struct slice person, struct slic
 	return newest;
 }
 
-/* The journal */
+/* Events */
 
 static void put_text(struct buf *out, const char *name, struct slice text)
 {
 	buf_printf(out, ",\"%s\":", name);
 	json_write_text(text, out);
 }
+
+static int add_report(struct messenger *m, const struct outcome *o)
+{
+	struct report *reports;
+	struct buf *out = &m->text;
+	char at[WHEN_TEXT_MAX];
+
+	if (!m->trigger->report || !m->conf->report_url || m->report_count == REPORTS_MAX)
+		return 0;
+	when_print(o->at_us, 3, at);
+	buf_reset(out);
+	buf_printf(out, "{\"batch\":[{\"type\":\"track\",\"event\":\"%s\","
+		   "\"messageId\":\"%s-%.*s\",\"timestamp\":\"%s\"", o->event, o->event, (int)o->key.len, o->key.ptr, at);
+	put_text(out, "userId", o->person);
+	buf_append_text(out, ",\"properties\":{\"channel\":");
+	json_write_text(slice_from(m->trigger->channel), out);
+	put_text(out, "trigger", slice_from(m->trigger->name));
+	put_text(out, "query", slice_from(m->trigger->query));
+	put_text(out, "key", o->key);
+	buf_printf(out, ",\"version\":%lld", (long long)o->version);
+	if (o->bounce.len)
+		put_text(out, "bounce", o->bounce);
+	if (o->words.len)
+		put_text(out, "words", o->words);
+	buf_append_text(out, "}}]}");
+	buf_append_char(out, '\0');
+	reports = reallocarray(m->reports, m->report_count + 1, sizeof(*reports));
+	if (!reports || out->failed)
+		return -ENOMEM;
+	m->reports = reports;
+	reports[m->report_count].body = strdup(out->ptr);
+	snprintf(reports[m->report_count].key, 33, "%.*s", (int)o->key.len, o->key.ptr);
+	return reports[m->report_count++].body ? 0 : -ENOMEM;
+}
+
+static void drop_report(struct messenger *m, size_t i)
+{
+	free(m->reports[i].body);
+	m->report_count--;
+	memmove(&m->reports[i], &m->reports[i + 1], (m->report_count - i) * sizeof(*m->reports));
+}
+
+/* The journal */
 
 static void begin_line(struct messenger *m, const char *what, const char *key)
 {
@@ -203,13 +253,53 @@ static void mark(struct messenger *m, yyjson_val *line, bool was_sent)
 			who->sent_us = at;
 }
 
+static void note_send(struct messenger *m, int64_t at)
+{
+	if (!m->sends)
+		return;
+	m->sends[m->send_at] = at;
+	m->send_at = (m->send_at + 1) % (size_t)m->trigger->throttle_count;
+}
+
+/* Outcomes whose event was not told (kill -9) are told now: their messageId is the same. */
+static int take_report(struct messenger *m, yyjson_val *line, struct slice what, struct slice key)
+{
+	struct outcome o = { .key = key, .person = json_text(line, "person"),
+			     .bounce = json_text(line, "bounce"),
+			     .words = json_text(line, "words") };
+
+	if (slice_is(what, "reported")) {
+		for (size_t i = 0; i < m->report_count; i++)
+			if (slice_is(key, m->reports[i].key)) {
+				drop_report(m, i);
+				break;
+			}
+		return 0;
+	}
+	if ((!slice_is(what, "sent") && !slice_is(what, "failed") && !slice_is(what, "unknown")) ||
+	    key.len != 32 || !o.person.len ||
+	    json_num(json_get(line, "version"), &o.version) < 0 ||
+	    when_parse(json_text(line, "at"), &o.at_us) < 0 ||
+	    now_us(m) - o.at_us > RETELL_US)
+		return 0;
+	o.event = slice_is(what, "sent") ? "message_sent" : "message_failed";
+	return add_report(m, &o);
+}
+
 static int take_line(void *ctx, yyjson_val *line)
 {
 	struct messenger *m = ctx;
 	struct slice what = json_text(line, "what"), words = json_text(line, "words");
 	struct slice key = json_text(line, "key");
 	bool has_keys = m->trigger->kind == &dest_webhook;
+	int64_t at;
+	int rc = take_report(m, line, what, key);
 
+	if (rc < 0)
+		return rc;
+	if ((slice_is(what, "sending") || slice_is(what, "dry")) &&
+	    when_parse(json_text(line, "at"), &at) == 0)
+		note_send(m, at);
 	if (slice_is(what, "begin") && when_parse(json_text(line, "at"), &m->begun_us) < 0)
 		m->begun_us = 0;
 	if (slice_is(what, "tick") && when_parse(json_text(line, "due"), &m->tick_us) == 0)
@@ -452,41 +542,6 @@ static void suppress(struct messenger *m, struct slice to)
 		fclose(file);
 }
 
-static int add_report(struct messenger *m, const char *event, const char *key,
-		      const struct value *fields, int64_t version, const struct dest_result *result)
-{
-	struct report *reports;
-	struct buf *out = &m->text;
-	char at[WHEN_TEXT_MAX];
-
-	if (!m->trigger->report || !m->conf->report_url || m->report_count == REPORTS_MAX)
-		return 0;
-	when_print(now_us(m), 3, at);
-	buf_reset(out);
-	buf_printf(out, "{\"batch\":[{\"type\":\"track\",\"event\":\"%s\",\"messageId\":\"%s-%s\","
-		   "\"timestamp\":\"%s\"", event, event, key, at);
-	put_text(out, "userId", value_slice(&fields[MEMBERS_PERSON]));
-	buf_append_text(out, ",\"properties\":{\"channel\":");
-	json_write_text(slice_from(m->trigger->channel), out);
-	put_text(out, "trigger", slice_from(m->trigger->name));
-	put_text(out, "query", slice_from(m->trigger->query));
-	put_text(out, "key", slice_from(key));
-	buf_printf(out, ",\"version\":%lld", (long long)version);
-	if (result->bounce)
-		put_text(out, "bounce", slice_from(result->bounce));
-	if (result->words[0])
-		put_text(out, "words", slice_from(result->words));
-	buf_append_text(out, "}}]}");
-	buf_append_char(out, '\0');
-	reports = reallocarray(m->reports, m->report_count + 1, sizeof(*reports));
-	if (!reports || out->failed)
-		return -ENOMEM;
-	m->reports = reports;
-	reports[m->report_count].body = strdup(out->ptr);
-	snprintf(reports[m->report_count].key, 33, "%s", key);
-	return reports[m->report_count++].body ? 0 : -ENOMEM;
-}
-
 static int send_reports(struct messenger *m)
 {
 	struct err err = { "" };
@@ -505,8 +560,7 @@ static int send_reports(struct messenger *m)
 		begin_line(m, "reported", first->key);
 		if ((rc = end_line(m, false)) < 0)
 			return rc;
-		free(first->body);
-		memmove(first, first + 1, --m->report_count * sizeof(*first));
+		drop_report(m, 0);
 	}
 	return 0;
 }
@@ -526,6 +580,19 @@ static int outcome(struct messenger *m, const char *what, const char *key, struc
 	return end_line(m, true);
 }
 
+static int tell(struct messenger *m, const char *event, const char *key, int64_t version,
+		const struct dest_result *result)
+{
+	const struct outcome o = {
+		.event = event, .key = slice_from(key), .version = version, .at_us = now_us(m),
+		.person = value_slice(&m->fields[MEMBERS_PERSON]),
+		.bounce = slice_from(result->bounce ? result->bounce : ""),
+		.words = slice_from(result->words),
+	};
+
+	return add_report(m, &o);
+}
+
 /* 1: it is over; 0: it stays. */
 static int judge(struct messenger *m, struct waiting *w, const char *key,
 		 const struct dest_result *result, int64_t now)
@@ -543,8 +610,8 @@ static int judge(struct messenger *m, struct waiting *w, const char *key,
 		m->tally[result->is_unknown ? TALLY_UNKNOWN : TALLY_SENT]++;
 		rc = outcome(m, result->is_unknown ? "unknown" : "sent", key, w, result);
 		if (rc == 0)
-			rc = add_report(m, result->is_unknown ? "message_failed" : "message_sent",
-					key, m->fields, w->version, result);
+			rc = tell(m, result->is_unknown ? "message_failed" : "message_sent", key,
+				  w->version, result);
 		return rc < 0 ? rc : 1;
 	}
 	if (result->class == DEST_INVALID || (is_last && result->class != DEST_SETUP)) {
@@ -553,7 +620,7 @@ static int judge(struct messenger *m, struct waiting *w, const char *key,
 			suppress(m, teller_to(m->teller));
 		rc = outcome(m, "failed", key, w, result);
 		if (rc == 0)
-			rc = add_report(m, "message_failed", key, m->fields, w->version, result);
+			rc = tell(m, "message_failed", key, w->version, result);
 		return rc < 0 ? rc : 1;
 	}
 	if (json_parse(m->json, value_slice(&m->fields[MEMBERS_IDS]), &ids, NULL) < 0)
@@ -614,10 +681,7 @@ static int deal(struct messenger *m, struct waiting *w, int64_t now)
 		w->first_us = now;
 	w->who->done = w->version;
 	newest_sent(m, person, ids, now);
-	if (m->sends) {
-		m->sends[m->send_at] = now;
-		m->send_at = (m->send_at + 1) % (size_t)t->throttle_count;
-	}
+	note_send(m, now);
 	if (t->dry_run) {
 		m->tally[TALLY_DRY]++;
 		rc = outcome(m, "dry", key, w, &result);
@@ -659,12 +723,12 @@ static int work(struct messenger *m, struct filter *filter)
 
 /* A tick: everybody who matches now. It is noted when it was worked off; begun again, the journal
  * knows who had his. */
-static int tick(struct messenger *m)
+static int tick(struct messenger *m, bool is_all)
 {
 	int64_t now = now_us(m), due;
 	int rc = 0;
 
-	if (m->trigger->on != TRIGGER_SCHEDULE || m->fresh)
+	if (m->trigger->on != TRIGGER_SCHEDULE || !is_all)
 		return 0;
 	due = cron_next(&m->trigger->cron, m->trigger->zone, m->tick_us ? m->tick_us
 								  : m->begun_us);
@@ -758,7 +822,7 @@ static int messenger_commit(struct outlet *base, struct filter *filter, struct e
 	int rc;
 
 	atomic_store(&m->stop, filter_is_stopping(filter));
-	rc = tick(m);
+	rc = tick(m, !m->fresh || (filter_is_ending(filter) && !filter_is_stopping(filter)));
 	m->fresh = 0;
 	do {
 		if (rc == 0)

@@ -24,7 +24,8 @@ struct messenger_conf {
 	const struct log *log;
 	const char *ca_file;
 	const char *report_url, *report_key;    /* NULL: no events */
-	int64_t (*now_us)(void);        /* the clock of tests; NULL: the real one */
+	int64_t (*now_us)(void *ctx);   /* the clock of tests; NULL: the real one */
+	void *clock;
 };
 
 MUST_CHECK int messenger_open(struct outlet **outletp, const struct messenger_conf *conf,

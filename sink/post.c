@@ -403,7 +403,7 @@ static bool is_setup(CURLcode code)
 
 static void answer_of(struct call *call, CURLcode code, struct post_answer *answer)
 {
-	long status = 0;
+	long status = 0, sent = 0;
 
 	*answer = (struct post_answer){ .retry_after_ms = -1, .body = buf_slice(&call->body),
 					.headers = buf_slice(&call->head),
@@ -415,6 +415,8 @@ static void answer_of(struct call *call, CURLcode code, struct post_answer *answ
 		return;
 	}
 	answer->is_setup = call->refused || is_setup(code);
+	curl_easy_getinfo(call->curl, CURLINFO_REQUEST_SIZE, &sent);
+	answer->was_sent = sent > 0;
 	if (call->refused)
 		guard_words(call->words, call->host, call->refused);
 	else if (code == CURLE_PEER_FAILED_VERIFICATION)

@@ -44,6 +44,7 @@ struct post_answer {
 	const char *error;              /* status 0: words */
 	bool is_setup;                  /* status 0: the settings are to blame (address
 	                                   refused, no TLS where it is due) */
+	bool was_sent;                  /* status 0: the request went out, at least in part */
 	struct slice headers;           /* as they came, lines ending with CRLF */
 };
 

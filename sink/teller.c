@@ -44,7 +44,15 @@ static void answered(void *ctx, void *request_ctx, const struct post_answer *ans
 	t->status = answer->status;
 	if (!t->result)
 		return;
-	if (answer->status == 0)
+	if (answer->status == 0 && answer->was_sent && (kind->flags & DEST_NO_BATCH_KEY)) {
+		char text[DEST_WORDS_MAX];
+
+		/* Nobody there knows a repeat by its key: it must not go again. */
+		snprintf(text, sizeof(text), "it is not known whether it was taken: %.120s",
+			 answer->error);
+		dest_result_set(t->result, DEST_INVALID, slice_from(text));
+		t->result->is_unknown = true;
+	} else if (answer->status == 0)
 		dest_result_set(t->result, answer->is_setup ? DEST_SETUP : DEST_TRANSIENT,
 				slice_from(answer->error));
 	else if (kind->judge)
