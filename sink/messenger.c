@@ -141,8 +141,9 @@ static int add_report(struct messenger *m, const struct outcome *o)
 		return 0;
 	when_print(o->at_us, 3, at);
 	buf_reset(out);
-	buf_printf(out, "{\"batch\":[{\"type\":\"track\",\"event\":\"%s\","
-		   "\"messageId\":\"%s-%.*s\",\"timestamp\":\"%s\"", o->event, o->event, (int)o->key.len, o->key.ptr, at);
+	buf_printf(out, "{\"batch\":[{\"type\":\"track\",\"event\":\"%s\",", o->event);
+	buf_printf(out, "\"messageId\":\"%s-%.*s\",\"timestamp\":\"%s\"", o->event,
+		   (int)o->key.len, o->key.ptr, at);
 	put_text(out, "userId", o->person);
 	buf_append_text(out, ",\"properties\":{\"channel\":");
 	json_write_text(slice_from(m->trigger->channel), out);

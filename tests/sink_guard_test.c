@@ -48,7 +48,8 @@ int main(void)
 	OK(&tap, guard_allows(&guard, "HOOK.internal."), "allowed by name, whatever its case");
 	OK(&tap, guard_allows(&guard, "::1"), "brackets make no difference");
 	OK(&tap, !guard_allows(&guard, "xhook.internal"), "another name is not");
-	OK(&tap, strcmp(guard_words(words, "127.0.0.1", "loopback"), "127.0.0.1 is refused, loopback: "
+	OK(&tap, strcmp(guard_words(words, "127.0.0.1", "loopback"),
+			"127.0.0.1 is refused, loopback: "
 			"to allow it, millrace.yaml wants `sink: {allow_host: [127.0.0.1]}`") == 0,
 	   "%s", words);
 	OK(&tap, strstr(guard_words(words, "[::1]", "loopback"), "allow_host: [\"::1\"]}`") != NULL,

@@ -48,7 +48,8 @@ static const struct {
 	{ "exit", "on: exit", {
 		{ "2026-01-01T10:00:00Z", "+ann", "", NULL },
 		{ "2026-01-01T11:00:00Z", "-ann", "sent ann", NULL } } },
-	{ "on a schedule", "on: schedule\nschedule: 0 9 * * *\nonce: every\nzone: Europe/Stockholm", {
+	{ "on a schedule", "on: schedule\nschedule: 0 9 * * *\nonce: every\n"
+	  "zone: Europe/Stockholm", {
 		{ "2026-01-01T07:00:00Z", "+ann +bob", "", NULL },
 		{ "2026-01-01T08:00:00Z", "", "sent bob, sent ann", NULL },
 		{ "2026-01-01T09:00:00Z", "-bob +cat", "", NULL },
@@ -267,8 +268,8 @@ static void read_log(struct bench *b, const char *name, char *text, size_t size)
 		words = slice_is(what, "skipped") ? json_text(root, "words") : SLICE("");
 		if (!person.len || slice_is(what, "sending"))
 			continue;
-		len += (size_t)snprintf(text + len, size - len, "%s%.*s %.*s%s%.*s", len ? ", " : "",
-					(int)what.len, what.ptr, (int)person.len, person.ptr,
+		len += (size_t)snprintf(text + len, size - len, "%s%.*s %.*s%s%.*s",
+					len ? ", " : "", (int)what.len, what.ptr, (int)person.len, person.ptr,
 					words.len ? " " : "", (int)words.len,
 					words.len ? words.ptr : "");
 		if (len >= size)
@@ -415,7 +416,8 @@ static void test_reports(struct bench *b)
 			OK(&b->tap, false, "%s", err.text);
 	read_log(b, "state", got, sizeof(got));
 	OK(&b->tap, strcmp(got, "") == 0, "nothing is sent again");
-	OK(&b->tap, count_requests(b, "/v1/batch", "message_sent", "\\\"userId\\\":\\\"ann\\\"") == 1,
+	OK(&b->tap, count_requests(b, "/v1/batch", "message_sent",
+				   "\\\"userId\\\":\\\"ann\\\"") == 1,
 	   "message_sent is told at the next start, once");
 	OK(&b->tap, count_requests(b, "/v1/batch", "message_failed", "POISON") == 1,
 	   "so is message_failed");
