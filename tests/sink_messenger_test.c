@@ -269,9 +269,9 @@ static void read_log(struct bench *b, const char *name, char *text, size_t size)
 		if (!person.len || slice_is(what, "sending"))
 			continue;
 		len += (size_t)snprintf(text + len, size - len, "%s%.*s %.*s%s%.*s",
-					len ? ", " : "", (int)what.len, what.ptr, (int)person.len, person.ptr,
-					words.len ? " " : "", (int)words.len,
-					words.len ? words.ptr : "");
+					len ? ", " : "", (int)what.len, what.ptr,
+					(int)person.len, person.ptr, words.len ? " " : "",
+					(int)words.len, words.len ? words.ptr : "");
 		if (len >= size)
 			abort();
 	}
