@@ -20,6 +20,7 @@
 #include "millrace/client.h"
 #include "millrace/demo_file.h"
 #include "millrace/demo_post.h"
+#include "millrace/pidfile.h"
 #include "millrace/settings.h"
 #include "millrace/shop.h"
 #include "millrace/up.h"
@@ -159,13 +160,38 @@ static void become_up(const struct demo *demo, const char *log_path, pid_t paren
 	_Exit(127);
 }
 
+/* The last line that `up` wrote, which says why it ended. */
+static void last_line(const struct demo *demo, char line[400])
+{
+	char path[PATH_MAX], text[4096] = "", *at;
+	ssize_t len = 0;
+	off_t end;
+	int fd;
+
+	line[0] = '\0';
+	snprintf(path, sizeof(path), "%.4000s/millrace.log", demo->settings->dir);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	end = lseek(fd, 0, SEEK_END);
+	len = pread(fd, text, sizeof(text) - 1, end > 4095 ? end - 4095 : 0);
+	close(fd);
+	while (len > 0 && (text[len - 1] == '\n' || text[len - 1] == '\0'))
+		text[--len] = '\0';
+	at = strrchr(text, '\n');
+	snprintf(line, 400, "%s", at ? at + 1 : text);
+}
+
 /* Has `up` ended? Its status is in its log. */
 static int check_up(struct demo *demo, struct err *err)
 {
+	char line[400];
 	int status;
 
 	if (demo->up && waitpid(demo->up, &status, WNOHANG) == demo->up) {
 		demo->up = 0;
+		last_line(demo, line);
+		say(demo, "%s", line);
 		return err_set(err, -EIO, "`millrace up` ended with status %d: see %s/millrace.log",
 			       WIFEXITED(status) ? WEXITSTATUS(status) : 128, demo->settings->dir);
 	}
@@ -190,12 +216,19 @@ static int start_up(struct demo *demo, struct err *err)
 	int64_t end_ms = when_monotonic_ms() + DEMO_START_MS;
 	struct buf answer = { 0 };
 	char log_path[PATH_MAX];
-	pid_t parent = getpid();
+	pid_t parent = getpid(), running;
 	int rc = 0;
 
 	if (snprintf(log_path, sizeof(log_path), "%s/millrace.log", demo->settings->dir) >=
 	    (int)sizeof(log_path))
 		return err_set(err, -ENAMETOOLONG, "--dir: too long");
+	running = pidfile_find(demo->settings->data, err);
+	if (running)
+		return running < 0 ? (int)running
+		       : err_set(err, -EBUSY, "millrace runs already on %s (pid %d): `%s down "
+				 "--config %s` stops it; another --dir is another demo",
+				 demo->settings->data, (int)running, demo->program,
+				 demo->settings->config);
 	demo->up = fork();
 	if (demo->up == 0)
 		become_up(demo, log_path, parent);

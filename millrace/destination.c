@@ -12,6 +12,7 @@
 
 #include "lib/json.h"
 #include "lib/yaml.h"
+#include "millrace/audit.h"
 #include "millrace/letters.h"
 #include "millrace/part_file.h"
 
@@ -26,9 +27,9 @@ static const struct opt opts[] = {
 	{ "data", OPT_TEXT, AT(data), NULL, 0, 0, "DIR", "data directory of the `up`" },
 	{ "json", OPT_FLAG, AT(is_json), "no", 0, 0, NULL, "list as JSON lines; letters as JSON" },
 	{ "topics", OPT_TEXT, AT(bus), NULL, 0, 0, "PREFIX",
-	  "letters: where the topics are [from the settings]" },
+	  "list, letters: where the topics are [from the settings]" },
 	{ "kafka", OPT_LIST, AT(kafka), NULL, 0, 0, "NAME=VALUE",
-	  "letters: a librdkafka property" },
+	  "list, letters: a librdkafka property" },
 	{ "limit", OPT_COUNT, AT(limit), "200", 1, 10000, "N",
 	  "letters: the latest ones, at most" },
 	{ .name = NULL },
@@ -133,8 +134,36 @@ static int remove_it(const char *dir, const char *name, struct err *err)
 	return 0;
 }
 
+/* What an audit of a day says of a destination: the dashboard's source. NULL: it is not known. */
+static yyjson_val *find_day(yyjson_val *audit, const char *name)
+{
+	char stage[90];
+	yyjson_val *each;
+	size_t i, count;
+
+	snprintf(stage, sizeof(stage), "sink:%s", name);
+	yyjson_arr_foreach(json_get(audit, "stages"), i, count, each)
+		if (slice_is(json_text(each, "stage"), stage))
+			return each;
+	return NULL;
+}
+
+static void list_day(yyjson_val *day, struct buf *out)
+{
+	static const char *const names[] = { "out", "pending" };
+	int64_t n;
+
+	for (size_t i = 0; i < 2; i++) {
+		if (json_num(json_get(day, names[i]), &n) == 0)
+			buf_printf(out, " %10lld", (long long)n);
+		else
+			buf_printf(out, " %10s", "-");
+	}
+}
+
 static void list_one(const struct destination_conf *conf, const struct settings *settings,
-		     const char *name, const struct yaml *root, struct buf *out)
+		     const char *name, const struct yaml *root, yyjson_val *day,
+		     struct buf *out)
 {
 	const char *type = yaml_get_text(root, "type");
 	bool on = part_file_is_on(root);
@@ -143,14 +172,11 @@ static void list_one(const struct destination_conf *conf, const struct settings 
 	yyjson_val *tree = NULL;
 	char path[PATH_MAX];
 	struct slice state, words;
-	int64_t sent = 0;
 
 	snprintf(path, sizeof(path), "%.3000s/sinks/%s/status.json", settings->data, name);
 	if (part_file_read(path, &status, NULL) < 0 || json_open(&json, NULL) < 0 ||
 	    json_parse(json, buf_slice(&status), &tree, NULL) < 0)
 		tree = NULL;
-	if (json_num(json_get(tree, "delivered"), &sent) < 0)
-		sent = 0;
 	state = on ? json_text(tree, "state") : SLICE("off");
 	words = json_text(tree, "words");
 	if (conf->is_json) {
@@ -163,25 +189,53 @@ static void list_one(const struct destination_conf *conf, const struct settings 
 			json_write(tree, out);
 		else
 			buf_append_text(out, "null");
+		buf_append_text(out, ",\"last_day\":");
+		if (day)
+			json_write(day, out);
+		else
+			buf_append_text(out, "null");
 		buf_append_text(out, "}\n");
 	} else {
-		buf_printf(out, "%-20s %-12s %-4s %-11.*s %10lld  %.*s\n", name, type ? type : "?",
-			   on ? "on" : "off", (int)state.len, state.len ? state.ptr : "",
-			   (long long)sent, (int)words.len, words.len ? words.ptr : "");
+		buf_printf(out, "%-20s %-12s %-4s %-11.*s", name, type ? type : "?",
+			   on ? "on" : "off", (int)state.len, state.len ? state.ptr : "");
+		list_day(day, out);
+		buf_printf(out, "  %.*s\n", (int)words.len, words.len ? words.ptr : "");
 	}
 	json_close(json);
 	buf_close(&status);
 }
 
+/* *audit: NULL where the topics cannot be read; the list goes without it. */
+static void read_day(const struct destination_conf *conf, const struct settings *settings,
+		     struct json_reader *json, yyjson_val **audit)
+{
+	struct audit_conf day = { .bus = conf->bus, .kafka = conf->kafka, .last = "1d",
+				  .is_json = true };
+	struct buf text = { 0 };
+	struct err err = { "" };
+	int rc = audit_run(&day, settings, &text, &err);
+
+	*audit = NULL;
+	if ((rc < 0 && rc != -EBADMSG) || json_parse(json, buf_slice(&text), audit, NULL) < 0)
+		*audit = NULL;
+	buf_close(&text);
+}
+
 static int list(const struct destination_conf *conf, const struct settings *settings,
-		const char *dir, struct buf *out)
+		const char *dir, struct buf *out, struct err *err)
 {
 	struct dirent **entries = NULL;
-	int count = scandir(dir, &entries, NULL, alphasort);
+	struct json_reader *json = NULL;
+	yyjson_val *audit = NULL;
+	int count = json_open(&json, err);
 
+	if (count < 0)
+		return count;
+	read_day(conf, settings, json, &audit);
+	count = scandir(dir, &entries, NULL, alphasort);
 	if (!conf->is_json)
-		buf_printf(out, "%-20s %-12s %-4s %-11s %10s  %s\n", "NAME", "TYPE", "", "STATE",
-			   "SENT", "LAST ERROR");
+		buf_printf(out, "%-20s %-12s %-4s %-11s %10s %10s  %s\n", "NAME", "TYPE", "",
+			   "STATE", "TODAY", "UNDER WAY", "LAST ERROR");
 	for (int i = 0; i < count; i++) {
 		size_t len = strlen(entries[i]->d_name);
 		struct yaml_file *file = NULL;
@@ -193,12 +247,14 @@ static int list(const struct destination_conf *conf, const struct settings *sett
 		    strcmp(entries[i]->d_name + len - 5, ".yaml") == 0 &&
 		    yaml_open(&file, path, &root, NULL) == 0) {
 			snprintf(name, sizeof(name), "%.*s", (int)len - 5, entries[i]->d_name);
-			list_one(conf, settings, name, root, out);
+			list_one(conf, settings, name, root, find_day(audit, name),
+				 out);
 		}
 		yaml_close(file);
 		free(entries[i]);
 	}
 	free(entries);
+	json_close(json);
 	return 0;
 }
 
@@ -212,7 +268,7 @@ int destination_run(const struct destination_conf *conf, const struct settings *
 
 	snprintf(dir, sizeof(dir), "%.3000s/destinations", settings->dir);
 	if (strcmp(verb, "list") == 0)
-		return list(conf, settings, dir, out);
+		return list(conf, settings, dir, out, err);
 	if (!part_file_is_name(name))
 		return err_set(err, -EINVAL, "destination %.20s NAME: a name has up to 64 letters, "
 			       "digits, - and _", verb);

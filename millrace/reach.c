@@ -181,8 +181,11 @@ static int read_text(struct reach *reach, char *text)
 		int n;
 
 		if (sscanf(line, "%" SCNd32 " %" SCNd64 " %*d %*d %*d%n", &p, &next, &n) == 2 &&
-		    p >= 0 && p < BUS_PARTITIONS_MAX)
+		    p >= 0 && p < BUS_PARTITIONS_MAX) {
+			if (reach->begin[p] == INT64_MAX)
+				reach->begin[p] = -1;
 			rc = read_ranges(reach, p, next, line + n);
+		}
 	}
 	return rc;
 }
@@ -265,6 +268,11 @@ static int read_one(struct reach *reach, const char *dir, const char *data, cons
 	text = yaml_get_text(root, "enabled");
 	reach->is_on = !text || !(strcmp(text, "no") == 0 || strcmp(text, "false") == 0 ||
 				  strcmp(text, "off") == 0 || strcmp(text, "0") == 0);
+	text = yaml_get_text(root, "start");
+	/* A new one gets what comes from when its sink starts: until then nothing is under way. */
+	for (int p = 0; p < BUS_PARTITIONS_MAX; p++)
+		reach->begin[p] = reach->is_file || (text && strcmp(text, "first") == 0)
+			? -1 : INT64_MAX;
 	text = yaml_get_text(root, "path");
 	if (!reach->is_file)
 		snprintf(reach->dir, sizeof(reach->dir), "%.3000s/sinks/%s", data, reach->name);

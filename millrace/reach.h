@@ -32,7 +32,8 @@ struct reach {
 	char type[40], from[REACH_NAME_MAX + 1], ext[16];
 	bool is_on, is_file;
 	char dir[PATH_MAX];             /* of files, or its state directory */
-	int64_t begin[BUS_PARTITIONS_MAX];      /* it got nothing before; -1: from the first on */
+	int64_t begin[BUS_PARTITIONS_MAX];      /* it got nothing before; -1: from the first
+						 * on; INT64_MAX: it has not begun */
 	struct reach_range *ranges;     /* owned; by partition, then first */
 	size_t count;
 	char words[200];                /* why it cannot be read; "" where it can */

@@ -98,6 +98,8 @@ dir=$T/demo
 start live "$BIN/millrace" demo --dir "$dir" --rate 200
 wait_for 60 grep -q '^live: [0-9]* events' "$T/live.out"
 ok $? "live: $(grep '^live: [0-9]' "$T/live.out" | head -1)"
+"$BIN/millrace" demo --dir "$dir" > "$T/second" 2>&1
+is "$?:$(grep -c "runs already on $dir/data (pid [0-9]*)" "$T/second")" 75:1 "a second one says why not: $(tail -1 "$T/second")"
 stop live INT
 is $? 0 "^C ends it in order"
 grep -q 'query trend' "$T/live.out"

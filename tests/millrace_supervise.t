@@ -46,7 +46,7 @@ start up "$bin/millrace" up --config "$home/millrace.yaml"
 wait_for 10 all_start
 ok $? "all four start"
 like "$(grep ^sink "$T/notes.args")" \
-  "--in log:$home/data/enriched --bad log:$home/data/bad.partition=2[+] --to file:$home/out$" "a sink gets its topic and directory"
+  "--in log:$home/data/enriched --bad log:$home/data/bad.partition=2[+] --to file:$home/out --revision " "a sink gets its topic and directory"
 like "$(grep ^collect "$T/notes.args")" "--bus log:$home/data --listen 127.0.0.1:0 " \
   "collect gets bus and address"
 stop up TERM
@@ -79,7 +79,7 @@ printf 'type: file\npath: elsewhere\n' > "$home/destinations/b.yaml"
 printf 'type: file\npath: out\nenabled: no\n' > "$home/destinations/a.yaml"
 before=$(notes 'collect start')
 kill -HUP "${tap_pid[up]}"
-wait_for 5 grep -q "sink .*--to file:$home/elsewhere$" "$T/notes.args"
+wait_for 5 grep -q "sink .*--to file:$home/elsewhere --revision " "$T/notes.args"
 ok $? "HUP starts a new destination"
 wait_for 5 noted 'sink term'
 ok $? "... and stops one that was switched off"
