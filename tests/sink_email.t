@@ -103,7 +103,7 @@ wait_for 10 test -s "$T/plain.port"
 setup notls 'STARTTLS' "s/^port.*/port: $(cat "$T/plain.port")/"
 conf inside 'text: x'
 (cd "$T/home" && timeout 20 "$BIN/sink" --in "log:$T/bus2/enriched" --to inside --until-end 2>> "$T/inside.log")
-like "$(cat "$T/inside.log")" 'its address is .*loopback' "an inner address is refused"
+like "$(cat "$T/inside.log")" 'is refused, .*loopback' "an inner address is refused"
 is "$(wc -l < "$T/mails")" 3 "nothing was sent by these"
 
 # Words for what is wrong in a file.
