@@ -356,14 +356,37 @@ static void show_places(const struct demo *demo)
 	demo->say(demo->ctx, "");
 }
 
+/* What earlier live runs came to. */
+static int resume(struct demo *demo, struct err *err)
+{
+	struct shop_truth earlier;
+	int rc = demo_file_read_live(demo->conf->dir, &earlier, err);
+
+	if (rc == 0)
+		rc = shop_resume(demo->shop, &earlier);
+	return rc == -ENOENT ? 0 : rc;
+}
+
+static int show_live(const struct demo *demo, uint64_t before, struct err *err)
+{
+	const struct shop_truth *truth = shop_truth(demo->shop);
+
+	say(demo, "live: %llu events; %llu visitors and %llu orders since the history began",
+	    (unsigned long long)(demo_post_sent(demo->post) - before),
+	    (unsigned long long)truth->visitors,
+	    (unsigned long long)truth->total[SHOP_KIND_ORDERED]);
+	return demo_file_write_live(demo->conf->dir, truth, err);
+}
+
 static int live(struct demo *demo, struct err *err)
 {
 	int64_t now_us = when_now_us(), line_ms = when_monotonic_ms() + DEMO_LINE_MS;
 	uint64_t before = demo_post_sent(demo->post);
-	const struct shop_truth *truth = shop_truth(demo->shop);
 	struct shop_event event;
-	int rc = 0;
+	int rc = resume(demo, err);
 
+	if (rc < 0)
+		return rc;
 	shop_go_live(demo->shop, (double)demo->conf->rate, now_us, (uint64_t)now_us);
 	say(demo, "live: about %lld events a second, ^C ends it", (long long)demo->conf->rate);
 	while (!wants_stop(demo, DEMO_TICK_MS)) {
@@ -377,13 +400,10 @@ static int live(struct demo *demo, struct err *err)
 		if (when_monotonic_ms() < line_ms)
 			continue;
 		line_ms += DEMO_LINE_MS;
-		say(demo, "live: %llu events; %llu visitors and %llu orders since the history "
-		    "began",
-		    (unsigned long long)(demo_post_sent(demo->post) - before),
-		    (unsigned long long)truth->visitors,
-		    (unsigned long long)truth->total[SHOP_KIND_ORDERED]);
+		if ((rc = show_live(demo, before, err)) < 0)
+			return rc;
 	}
-	return 0;
+	return show_live(demo, before, err);
 }
 
 int demo_run(const struct demo_conf *conf, const char *program, demo_say_fn *say_fn, void *ctx,

@@ -7,6 +7,7 @@
  * DIR/shop.json keeps what the history was made from (seed, users, time). A demo that was
  * interrupted makes the same messages again, and one that is started again on a whole history
  * makes it without sending, to know its visitors; so nothing is ever counted twice.
+ * DIR/live.json has the counts of the live runs, so that the next goes on with them.
  * DIR/truth.json has what the shop knows: events and people by event name.
  */
 // SPDX-License-Identifier: Apache-2.0

@@ -134,6 +134,58 @@ int demo_file_write_truth(const char *dir, const struct shop_conf *conf,
 	return rc;
 }
 
+int demo_file_write_live(const char *dir, const struct shop_truth *truth, struct err *err)
+{
+	struct buf text = { 0 };
+	int rc;
+
+	buf_printf(&text, "{\n  \"visitors\": %llu,\n  \"visits\": %llu",
+		   (unsigned long long)truth->visitors, (unsigned long long)truth->visits);
+	for (int kind = 0; kind < SHOP_KIND_COUNT; kind++)
+		buf_printf(&text, ",\n  \"%s\": %llu", shop_name((enum shop_kind)kind),
+			   (unsigned long long)truth->total[kind]);
+	buf_append_text(&text, "\n}\n");
+	rc = put(dir, "live.json", &text, err);
+	buf_close(&text);
+	return rc;
+}
+
+static uint64_t count_of(yyjson_val *root, const char *name)
+{
+	int64_t n;
+
+	return json_num(json_get(root, name), &n) == 0 && n > 0 ? (uint64_t)n : 0;
+}
+
+int demo_file_read_live(const char *dir, struct shop_truth *truth, struct err *err)
+{
+	struct json_reader *reader = NULL;
+	struct buf text = { 0 };
+	char path[PATH_MAX];
+	yyjson_val *root;
+	int rc;
+
+	*truth = (struct shop_truth){ 0 };
+	if (snprintf(path, sizeof(path), "%s/live.json", dir) >= (int)sizeof(path))
+		return -ENAMETOOLONG;
+	rc = read_whole(path, &text);
+	if (rc == 0)
+		rc = json_open(&reader, err);
+	if (rc == 0)
+		rc = json_parse(reader, buf_slice(&text), &root, err);
+	if (rc == 0) {
+		truth->visitors = count_of(root, "visitors");
+		truth->visits = count_of(root, "visits");
+		for (int kind = 0; kind < SHOP_KIND_COUNT; kind++)
+			truth->total[kind] = count_of(root, shop_name((enum shop_kind)kind));
+	} else if (rc != -ENOENT) {
+		rc = err_set(err, rc, "%s: cannot be read", path);
+	}
+	json_close(reader);
+	buf_close(&text);
+	return rc;
+}
+
 bool demo_file_has_truth(const char *dir)
 {
 	char path[PATH_MAX];

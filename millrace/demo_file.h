@@ -12,6 +12,10 @@ MUST_CHECK int demo_file_write(const char *dir, const struct shop_conf *conf, st
 
 MUST_CHECK int demo_file_write_truth(const char *dir, const struct shop_conf *conf,
 				     const struct shop_truth *truth, struct err *err);
+/* DIR/live.json: the counts of all live runs, for the next. -ENOENT: there was none. */
+MUST_CHECK int demo_file_write_live(const char *dir, const struct shop_truth *truth,
+				    struct err *err);
+MUST_CHECK int demo_file_read_live(const char *dir, struct shop_truth *truth, struct err *err);
 bool demo_file_has_truth(const char *dir);
 
 /* A saved query, and a message to whoever comes to match it: as files, no mail server is needed. */

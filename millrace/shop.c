@@ -463,6 +463,25 @@ int shop_next(struct shop *shop, int64_t until_us, struct shop_event *event, str
 	return (rc = heap_push(shop, &visit)) < 0 ? rc : 1;
 }
 
+int shop_resume(struct shop *shop, const struct shop_truth *earlier)
+{
+	struct shop_truth *truth = &shop->truth;
+	uint32_t number;
+	int rc = 0;
+
+	while (rc == 0 && shop->visitor_count < earlier->visitors &&
+	       shop->visitor_count < SHOP_USERS_MAX)
+		rc = visitor_add(shop, &number);
+	if (earlier->visitors > truth->visitors)
+		truth->visitors = earlier->visitors;
+	if (earlier->visits > truth->visits)
+		truth->visits = earlier->visits;
+	for (int kind = 0; kind < SHOP_KIND_COUNT; kind++)
+		if (earlier->total[kind] > truth->total[kind])
+			truth->total[kind] = earlier->total[kind];
+	return rc;
+}
+
 void shop_go_live(struct shop *shop, double rate, int64_t now_us, uint64_t salt)
 {
 	shop->live_rate = rate;

@@ -74,6 +74,10 @@ void shop_close(struct shop *shop);
 MUST_CHECK int shop_next(struct shop *shop, int64_t until_us, struct shop_event *event,
 			 struct buf *json);
 
+/* Before shop_go_live, after the history: goes on with the counts of earlier live runs (all but
+ * people), and with as many visitors, of whom only those of the history are remembered. */
+MUST_CHECK int shop_resume(struct shop *shop, const struct shop_truth *earlier);
+
 /* From now on visitors come so that about `rate` events happen in a second, and think four times
  * as fast, so that the rate is reached after half a minute. salt makes the ids of this run
  * its own. */

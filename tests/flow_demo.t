@@ -106,4 +106,14 @@ grep -q 'query trend' "$T/live.out"
 ok $? "it says how to ask"
 "$BIN/sink" verify "$dir/out/files" > "$T/verify"
 is $? 0 "sink verify agrees: $(tail -1 "$T/verify")"
+orders() { grep -o '[0-9]* orders since' "$T/$1.out" | "$2" -1; }
+last=$(orders live tail)
+is "$(jq -s '[.[] | select(.event == "Order Completed")] | length' "$dir"/out/files/*.jsonl) orders since" "$last" \
+  "its last line counts the orders that are in the files"
+start goes_on "$BIN/millrace" demo --dir "$dir" --rate 1
+wait_for 60 grep -q '^live: [0-9]* events' "$T/goes_on.out"
+first=$(orders goes_on head)
+[ "${first%% *}" -ge "${last%% *}" ]
+ok $? "the next run goes on with its counts: $last, $first"
+stop goes_on INT
 done_testing
