@@ -494,7 +494,7 @@ static bool take_member(struct ops *ops, struct slice body, const char *key, cha
 static void ask_trigger(struct ops *ops, struct http_request *request, const char *name,
 			struct slice verb)
 {
-	char data[PATH_MAX + 20], text[ID_MAX + 16] = "";
+	char data[PATH_MAX + 20], text[ID_MAX + 16] = "", person[ID_MAX + 16] = "--person=";
 	const char *args[10] = { "millrace", "trigger", NULL, name, ops->config_arg };
 	bool is_post = slice_is(request->method, "POST");
 	int64_t timeout_ms = is_post ? TEST_MS : QUICK_MS;
@@ -518,6 +518,8 @@ static void ask_trigger(struct ops *ops, struct http_request *request, const cha
 			return;
 		}
 		args[count++] = text;
+		if (take_member(ops, request->body, "person", person + 9, sizeof(person) - 9))
+			args[count++] = person;
 	} else if (!is_post && slice_is(verb, "preview")) {
 		args[2] = "preview";
 		snprintf(text, sizeof(text), "--person=");

@@ -12,7 +12,7 @@
  *      PUT    /api/files/triggers/NAME             checked by `sink trigger check`
  *      POST   /api/triggers/NAME/enable            and disable
  *      GET    /api/triggers/NAME/preview?person=ID what would be sent
- *      POST   /api/triggers/NAME/test              {"address"}: it is sent there
+ *      POST   /api/triggers/NAME/test              {"address","person"}: sent there
  *      GET    /api/triggers/NAME/log               what was sent: the latest lines
  *      GET    /api/audit?last=1h                   ledgers: millrace audit
  *      GET    /api/trace?id=ID                     one event: millrace trace

@@ -81,7 +81,7 @@ int campaign_check(const char *dir, const char *config, const char *name, const 
 		   struct err *err)
 {
 	struct trigger *trigger;
-	int rc = trigger_open(&trigger, dir, config, name, file, false, err);
+	int rc = trigger_open(&trigger, dir, config, name, file, true, err);
 
 	if (rc == 0)
 		trigger_close(trigger);

@@ -158,11 +158,15 @@ async function messages(t, page, goto) {
   await page.getByLabel('Saved query *').selectOption('buyers');
   await page.getByLabel('To', { exact: true }).fill('{{ email }}');
   await page.getByLabel('Subject').fill('Thank you, {{ name | default: "friend" }}');
-  await page.getByLabel('Text', { exact: true }).fill('You bought twice, {{ name }}.');
+  await page.getByLabel('Text', { exact: true }).fill('You bought twice, {{ name');
   await page.getByText('How it is sent').click();
   await page.getByLabel('Sender').fill('shop@shop.example');
   await page.getByLabel('Outbox').fill('outbox');
   await t.axe(page, 'a message\'s form');
+  await page.getByRole('button', { name: 'Save, switched off' }).click();
+  await page.getByRole('alert').first().waitFor();
+  t.ok(!read('triggers/thanks.yaml'), 'a text that is no template is told, and not saved');
+  await page.getByLabel('Text', { exact: true }).fill('You bought twice, {{ name }}.');
   await page.getByRole('button', { name: 'Save, switched off' }).click();
   const card = page.getByRole('region', { name: 'thanks' });
   await card.waitFor();

@@ -52,7 +52,7 @@ function Preview({ name, value, close }) {
   const test = (e) => {
     e.preventDefault();
     setSaid({ words: 'Sending…' });
-    send('POST', `/api/triggers/${name}/test`, { address }).then(setSaid).catch((f) => setSaid({ ok: false, words: f.message }));
+    send('POST', `/api/triggers/${name}/test`, { address, person }).then(setSaid).catch((f) => setSaid({ ok: false, words: f.message }));
   };
   return html`<${Dialog} title=${`What ${name} sends`} close=${close} wide><div class="stack">
     <div class="row">To <${Pick} label="Person" free value=${person} set=${setPerson} busy=${people.busy}
@@ -71,8 +71,8 @@ function Log({ name, close }) {
   return html`<${Dialog} title=${`What ${name} sent`} close=${close} wide><${State} state=${state}>${(a) => {
     // The newest line of a key says what is; that an outcome was reported tells nothing new.
     const newest = new Map();
-    a.lines.filter((l) => l.what !== 'reported').sort((x, y) => (x.at < y.at ? -1 : 1)).forEach((l) => newest.set(l.key || l.at, { ...newest.get(l.key), ...l }));
-    return html`<div class="scroll"><${Table} label="Messages" rows=${[...newest.values()].reverse()} keyOf=${(l) => l.key || l.at} empty="Nothing yet." columns=${[
+    a.lines.filter((l) => l.key && l.what !== 'reported').sort((x, y) => (x.at < y.at ? -1 : 1)).forEach((l) => newest.set(l.key, { ...newest.get(l.key), ...l }));
+    return html`<div class="scroll"><${Table} label="Messages" rows=${[...newest.values()].reverse()} keyOf=${(l) => l.key} empty="Nothing yet." columns=${[
       { name: 'Person', cell: (l) => (l.person ? html`<a href=${personHref(l.person)}>${l.person}</a>` : '–') },
       { name: 'To', cell: (l) => l.to || '' }, { name: 'What', cell: (l) => html`<span class=${`badge ${TONE[l.what] || ''}`}>${l.what}</span>` },
       { name: 'When', cell: (l) => when(l.at) }, { name: 'Words', cell: (l) => l.words || l.subject || '' }]} /></div>`;
@@ -96,7 +96,8 @@ function One({ file, status, open, reload }) {
     <div>${WHEN[value.on || 'enter']} <b>${value.query}</b>: ${value.channel}${value.subject ? html` “${value.subject}”` : ''}</div>
     ${status && html`<div><b>${number(status.sent)}</b> sent${status.queued ? `, ${number(status.queued)} waiting` : ''}${
       status.failed ? html`, <span class="bad">${number(status.failed)} failed</span>` : ''}${status.skipped ? `, ${number(status.skipped)} left out` : ''}${
-      status.dry ? `, ${number(status.dry)} dry` : ''} <span class="soft small">${ago(status.at)}</span></div>`}
+      status.dry ? `, ${number(status.dry)} dry` : ''}${status.unknown ? `, ${number(status.unknown)} unknown` : ''}${
+      status.held_out ? `, ${number(status.held_out)} held out` : ''} <span class="soft small">${ago(status.at)}</span></div>`}
     ${!off && status?.words && html`<p class="bad small">${status.words}</p>`}
     <div class="row">${canEdit() && html`<button onClick=${() => open({ edit: true, name, value })}>Edit</button>`}
       <button onClick=${() => open({ preview: true, name, value })}>Preview</button><button onClick=${() => open({ log: true, name })}>Log</button>
