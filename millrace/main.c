@@ -170,7 +170,7 @@ static int run_query(int argc, char **argv)
 	struct arguments args = { 0 };
 	struct query_conf conf = { 0 };
 	struct opt_list operands;
-	struct buf out = { 0 };
+	struct buf out = { 0 }, notes = { 0 };
 	struct err err = { "" };
 	struct opt_set *set;
 	char url[160];
@@ -187,9 +187,13 @@ static int run_query(int argc, char **argv)
 	}
 	if ((rc = find_url(&conf, args.config, url, &err)) == 0)
 		rc = query_run(&conf, url, operands.items[0],
-			       operands.count == 2 ? operands.items[1] : NULL, &out, &err);
+			       operands.count == 2 ? operands.items[1] : NULL, &out, &notes,
+			       &err);
 	if (!rc && out.len && fwrite(out.ptr, 1, out.len, stdout) != out.len)
 		rc = err_set(&err, -EIO, "stdout cannot be written");
+	if (notes.len)
+		fwrite(notes.ptr, 1, notes.len, stderr);
+	buf_close(&notes);
 	buf_close(&out);
 	opt_close(set);
 	if (rc == -ECONNREFUSED) {

@@ -120,13 +120,16 @@ static int write_event(const struct query_conf *conf, const char *kind, struct b
 		return err_set(err, -EINVAL, "query %s: %zu --event at most", kind, most);
 	buf_append_text(json, "{\"unit\":");
 	json_write_text(slice_from(conf->unit), json);
-	for (size_t i = 0; i < conf->events.count; i++) {
+	/* Who comes back does the same again, where nothing else is said. */
+	for (size_t i = 0; i < (is_retention && conf->events.count ? 2 : conf->events.count); i++) {
+		const char *event = conf->events.items[i < conf->events.count ? i : 0];
+
 		if (is_retention)
 			buf_append_text(json, i ? ",\"return\":{\"event\":"
 						: ",\"start\":{\"event\":");
 		else
 			buf_append_text(json, ",\"event\":");
-		json_write_text(slice_from(conf->events.items[i]), json);
+		json_write_text(slice_from(event), json);
 		if (is_retention)
 			buf_append_char(json, '}');
 	}
@@ -433,12 +436,76 @@ static int print_answer(const struct query_conf *conf, const char *kind, struct 
 		return query_print_trend(conf, answer, out, err);
 	if (strcmp(kind, "events") == 0)
 		return query_print_names(conf, answer, out, err);
+	if (strcmp(kind, "retention") == 0)
+		return query_print_retention(answer, out, err);
 	return strcmp(kind, "funnel") == 0 ? query_print_funnel(answer, out, err)
 					   : query_print_list(kind, answer, out, err);
 }
 
+/* Is there a property $NAME? */
+static bool has_dollar(struct client *client, struct slice name)
+{
+	static const struct slice ask = { "{\"kind\":\"properties\"}", 21 };
+	struct json_reader *reader = NULL;
+	struct buf answer = { 0 };
+	yyjson_val *root = NULL, *names, *each;
+	bool found = false;
+	size_t i, count;
+
+	if (client_send(client, "/v1/query/names", ask, &answer, NULL, NULL) == 200 &&
+	    json_open(&reader, NULL) == 0 &&
+	    json_parse(reader, buf_slice(&answer), &root, NULL) == 0) {
+		names = yyjson_is_arr(root) ? root : json_get(root, "names");
+		yyjson_arr_foreach(names, i, count, each) {
+			struct slice text = json_text(each, "name");
+
+			found |= text.len == name.len + 1 && text.ptr[0] == '$' &&
+				 slice_eq(slice_skip(text, 1), name);
+		}
+	}
+	json_close(reader);
+	buf_close(&answer);
+	return found;
+}
+
+static void note_names(struct client *client, yyjson_val *names, bool of_events, struct buf *notes)
+{
+	yyjson_val *each;
+	size_t i, count;
+
+	yyjson_arr_foreach(names, i, count, each) {
+		struct slice name = json_string(each);
+		size_t begin = notes->len;
+
+		buf_printf(notes, "no event %s '%.*s'", of_events ? "is called" : "has a property",
+			   (int)(name.len > 200 ? 200 : name.len), name.ptr ? name.ptr : "");
+		if (of_events)
+			buf_append_text(notes, " (`millrace query events` lists the names)");
+		else if (has_dollar(client, name))
+			buf_printf(notes, ": did you mean $%.*s ?", (int)name.len, name.ptr);
+		for (size_t at = begin; at < notes->len; at++)
+			if ((unsigned char)notes->ptr[at] < ' ')
+				notes->ptr[at] = '?';
+		buf_append_char(notes, '\n');
+	}
+}
+
+/* What aggregate does not know is no error, but worth a line. */
+static void note_unknown(struct client *client, struct slice answer, struct buf *notes)
+{
+	struct json_reader *reader = NULL;
+	yyjson_val *root = NULL, *unknown;
+
+	if (json_open(&reader, NULL) == 0 && json_parse(reader, answer, &root, NULL) == 0) {
+		unknown = json_get(root, "unknown");
+		note_names(client, json_get(unknown, "events"), true, notes);
+		note_names(client, json_get(unknown, "properties"), false, notes);
+	}
+	json_close(reader);
+}
+
 int query_run(const struct query_conf *conf, const char *url, const char *kind,
-	      const char *json, struct buf *out, struct err *err)
+	      const char *json, struct buf *out, struct buf *notes, struct err *err)
 {
 	bool is_events = strcmp(kind, "events") == 0;
 	struct buf question = { 0 }, answer = { 0 };
@@ -460,6 +527,8 @@ int query_run(const struct query_conf *conf, const char *url, const char *kind,
 		rc = refuse(status, buf_slice(&answer), err);
 	else
 		rc = print_answer(conf, kind, buf_slice(&answer), out, err);
+	if (rc == 0 && !is_server_csv(conf, kind))
+		note_unknown(client, buf_slice(&answer), notes);
 out:
 	client_close(client);
 	buf_close(&question);

@@ -13,9 +13,9 @@
 bool query_is_kind(const char *kind);
 /* kind: "trend", "events", "funnel", .. json: the question (JSON, @FILE, - for stdin); NULL: made
  * from conf. Appends what is to be printed to out. -ECONNREFUSED: nobody is there; -EINVAL: the
- * question is wrong, in aggregate's words. */
+ * question is wrong, in aggregate's words. notes: lines about names that nothing has. */
 MUST_CHECK int query_run(const struct query_conf *conf, const char *url, const char *kind,
-			 const char *json, struct buf *out, struct err *err);
+			 const char *json, struct buf *out, struct buf *notes, struct err *err);
 
 /* The parts, for tests. */
 MUST_CHECK int query_write(const struct query_conf *conf, const char *kind, struct buf *json,
@@ -28,6 +28,7 @@ MUST_CHECK int query_print_names(const struct query_conf *conf, struct slice ans
 
 /* query_table.c: steps with bars, and lists of objects. */
 MUST_CHECK int query_print_funnel(struct slice answer, struct buf *out, struct err *err);
+MUST_CHECK int query_print_retention(struct slice answer, struct buf *out, struct err *err);
 MUST_CHECK int query_print_list(const char *kind, struct slice answer, struct buf *out,
 				struct err *err);
 

@@ -8,6 +8,7 @@
 #include "millrace/table.h"
 
 #define BAR_WIDTH 40
+#define MEMBERS_MAX 8   /* of objects that nobody made for a table */
 
 static double real_of(yyjson_val *value)
 {
@@ -125,8 +126,8 @@ static void print_objects(yyjson_val *list, struct buf *out)
 	size_t i, count, j, members;
 
 	table.columns = (int)yyjson_obj_size(first);
-	if (table.columns > TABLE_COLUMNS_MAX)
-		table.columns = TABLE_COLUMNS_MAX;
+	if (table.columns > MEMBERS_MAX)
+		table.columns = MEMBERS_MAX;
 	yyjson_obj_foreach(first, j, members, key, value) {
 		if (j >= (size_t)table.columns)
 			break;
@@ -166,6 +167,80 @@ static void print_intervals(yyjson_val *root, struct buf *out)
 	table_print(&table, out);
 	table_close(&table);
 	buf_close(&scratch);
+}
+
+static void share_cell(struct table *table, double share, const char *mark, struct buf *scratch)
+{
+	buf_reset(scratch);
+	buf_printf(scratch, "%.1f%%%s", share * 100, mark);
+	table_cell(table, buf_slice(scratch));
+}
+
+static void print_cohort(struct table *table, yyjson_val *cohort, struct buf *scratch)
+{
+	yyjson_val *values = json_get(cohort, "values"), *open = json_get(cohort, "incomplete");
+	double size = real_of(json_get(cohort, "size"));
+
+	cell(table, json_get(cohort, "bucket"), scratch);
+	cell(table, json_get(cohort, "size"), scratch);
+	for (size_t k = 0; k + 2 < (size_t)table->columns; k++) {
+		yyjson_val *value = yyjson_arr_get(values, k);
+
+		if (size > 0 && json_is_num(value))
+			share_cell(table, real_of(value) / size,
+				   yyjson_is_true(yyjson_arr_get(open, k)) ? "*" : "", scratch);
+		else
+			table_cell(table, SLICE(""));
+	}
+}
+
+/* As the dashboard has it: a line per cohort, a column per period. */
+int query_print_retention(struct slice answer, struct buf *out, struct err *err)
+{
+	struct table table = { .is_right = { false } };
+	struct json_reader *reader = NULL;
+	yyjson_val *root, *cohorts, *cohort, *average;
+	struct buf scratch = { 0 };
+	size_t i, count, periods;
+	int rc;
+
+	if ((rc = json_open(&reader, err)) < 0 || (rc = json_parse(reader, answer, &root, err)) < 0)
+		goto out;
+	cohorts = json_get(root, "cohorts");
+	average = json_get(root, "average");
+	if (!yyjson_is_arr(cohorts)) {
+		rc = err_set(err, -EBADMSG, "the answer has no cohorts");
+		goto out;
+	}
+	periods = yyjson_arr_size(json_get(yyjson_arr_get_first(cohorts), "values"));
+	if (periods > TABLE_COLUMNS_MAX - 2)
+		periods = TABLE_COLUMNS_MAX - 2;
+	table.columns = 2 + (int)periods;
+	table_cell(&table, SLICE("cohort"));
+	table_cell(&table, SLICE("size"));
+	for (int k = 1; k < table.columns; k++)
+		table.is_right[k] = true;
+	for (int k = 0; k + 2 < table.columns; k++) {
+		buf_reset(&scratch);
+		buf_printf(&scratch, "%d", k);
+		table_cell(&table, buf_slice(&scratch));
+	}
+	yyjson_arr_foreach(cohorts, i, count, cohort)
+		print_cohort(&table, cohort, &scratch);
+	table_cell(&table, SLICE("average"));
+	table_cell(&table, SLICE(""));
+	for (size_t k = 0; k + 2 < (size_t)table.columns; k++) {
+		if (json_is_num(yyjson_arr_get(average, k)))
+			share_cell(&table, real_of(yyjson_arr_get(average, k)), "", &scratch);
+		else
+			table_cell(&table, SLICE(""));
+	}
+	table_print(&table, out);
+out:
+	table_close(&table);
+	buf_close(&scratch);
+	json_close(reader);
+	return rc;
 }
 
 int query_print_list(const char *kind, struct slice answer, struct buf *out, struct err *err)

@@ -12,7 +12,7 @@
 #include "lib/buf.h"
 #include "lib/slice.h"
 
-#define TABLE_COLUMNS_MAX 8
+#define TABLE_COLUMNS_MAX 40
 #define TABLE_CELL_MAX    60    /* code points; what is longer is cut */
 
 struct table {

@@ -53,6 +53,13 @@ is "$(overall Hello)" 20 "... and counted"
 like "$(millrace query events)" "Hello +20" "query events has the name"
 like "$(millrace query trend --event Hello --last 2d)" "overall +20" "query trend has a table"
 like "$(millrace query trend --event Hello --last 2d)" "  20  █+" "... with a bar"
+"$BIN/millrace" query trend --event Nonsense --event Hello --by source --config "$home/millrace.yaml" \
+  > /dev/null 2> "$T/notes"
+is "$?:$(sed -n 1p "$T/notes")" "0:no event is called 'Nonsense' (\`millrace query events\` lists the names)" \
+  "a name that nobody sent is told"
+is "$(sed -n 2p "$T/notes")" "no event has a property 'source': did you mean \$source ?" \
+  "... and what was meant"
+like "$(millrace query retention --event Hello --last 2d)" "cohort +size +0 +1 .*100[.]0%[*]" "retention is a table with percentages"
 like "$(millrace query trend --event Hello --event Nobody --last 2d)" "Hello +20  ▁*█" \
   "... and a line each for several events"
 is "$(millrace query trend --event Hello --measure unique --last 2d --json |
