@@ -10,6 +10,7 @@
 #include "lib/when.h"
 #include "sink/email.h"
 #include "sink/guard.h"
+#include "sink/kinds.h"
 #include "sink/messenger.h"
 #include "sink/teller.h"
 
@@ -199,9 +200,12 @@ int campaign_try(const struct sink_conf *conf, const char *dir, const char *conf
 	struct trigger *t = NULL;
 	int rc = trigger_open(&t, dir, config, name, NULL, true, err);
 
-	if (rc == 0 && sends && conf->address && !dest_email_set_to(t->kind, t->conf,
-								    conf->address))
-		rc = err_set(err, -EINVAL, "--address is for email");
+	/* An empty one is the dashboard's of a channel that has none. */
+	if (rc == 0 && sends && conf->address &&
+	    (conf->address[0] || t->kind == &dest_email) &&
+	    (!conf->address[0] || !dest_email_set_to(t->kind, t->conf, conf->address)))
+		rc = err_set(err, -EINVAL, conf->address[0] ? "--address is for email"
+							    : "--address: to whom?");
 	if (rc == 0)
 		rc = show(conf, t, schema, log, sends, out, err);
 	trigger_close(t);

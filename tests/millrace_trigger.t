@@ -23,7 +23,7 @@ subject: "{{ first_name | default: 'Hello' }}, thank you"
 text: "Dear {{ first_name }}"
 outbox: mails
 END
-printf 'query: loyal\nchannel: slack\nurl: https://hooks.example/x\ntext: "{{ person }}"\n' > "$home/triggers/team.yaml"
+printf 'query: loyal\nchannel: slack\nurl: https://127.0.0.1:9/x\ntext: "{{ person }}"\n' > "$home/triggers/team.yaml"
 printf 'query: loyal\nchannel: pigeon\n' > "$home/triggers/wrong.yaml"
 cat > "$home/data/messages/thanks/status.json" << 'END'
 {"name":"thanks","channel":"email","on":"enter","pid":1,"state":"watching","at":"2026-01-01T00:00:00.000Z","members":3,"queued":2,"query":"loyal","words":"","sent":17,"failed":1,"skipped":0,"held_out":0,"unknown":0,"dry":0}
@@ -40,7 +40,7 @@ is "$(trigger check thanks)$?" 0 "check: nothing to say"
 like "$(trigger check wrong)" "wrong.yaml:2: channel: 'pigeon' is not one of email" "a wrong one, by its line"
 trigger check wrong > /dev/null
 is $? 78 "and by the status"
-printf 'enabled: no\nquery: loyal\nchannel: slack\nurl: https://hooks.example/x\ntext: "{{ person"\n' > "$home/triggers/open.yaml"
+printf 'enabled: no\nquery: loyal\nchannel: slack\nurl: https://127.0.0.1:9/x\ntext: "{{ person"\n' > "$home/triggers/open.yaml"
 like "$(trigger check open)" 'text: ' "also of one that is switched off"
 rm "$home/triggers/open.yaml"
 like "$(trigger preview thanks)" 'Subject: Ann, thank you' "preview of one that is switched off"
@@ -49,6 +49,8 @@ like "$(trigger preview thanks --person nobody)" 'nobody of that id' "a person w
 like "$(trigger test thanks --address me@shop.example)" 'ok' "test"
 is "$(cat "$home"/mails/*.eml | tr -d '\r' | grep -cE '^(To: <me@shop.example>|Subject: Ann, thank you)')" 2 "its mail"
 like "$(trigger test team --address me@shop.example)" 'address is for email' "an address is for email"
+like "$(trigger test thanks --address=)" 'to whom' "an email's test wants an address"
+like "$(trigger test team --address=)" '127.0.0.1 is refused' "a post's does not"
 is "$(trigger log team)" "" "no log yet"
 for i in 1 2 3; do echo "{\"what\":\"sent\",\"person\":\"p$i\"}"; done > "$home/data/messages/thanks/log.jsonl"
 printf '{"what":"sen' >> "$home/data/messages/thanks/log.jsonl"

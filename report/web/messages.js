@@ -60,7 +60,7 @@ function Preview({ name, value, close }) {
       <span class="soft small">${person ? '' : 'whoever came last, or somebody made up'}</span></div>
     <${State} state=${state}>${(a) => html`<pre class=${a.ok ? 'code' : 'note bad'} tabindex="0" aria-label="Preview">${a.words}</pre>`}<//>
     ${canEdit() && html`<form class="row" style=${{ alignItems: 'end' }} onSubmit=${test}>
-      <${Text} label="Send a test to" value=${address} set=${setAddress} required placeholder=${value.channel === 'email' ? 'you@example.com' : ''} /><button>Send the test</button></form>`}
+      ${value.channel === 'email' && html`<${Text} label="Send a test to" value=${address} set=${setAddress} required placeholder="you@example.com" />`}<button>Send the test</button></form>`}
     ${said && html`<p role="status" class=${`note ${said.ok === false ? 'bad' : ''}`}>${said.words || 'Sent.'}</p>`}</div><//>`;
 }
 
