@@ -30,6 +30,7 @@ struct commit_answer {
 	struct http_request *request;   /* NULL: nobody waits */
 	int status;                     /* when it is safe */
 	size_t rejected;
+	uint64_t filtered;              /* of sources that are switched off */
 	bool echo_origin;
 	const char *reason;             /* of a refused body: a constant, as in bad; else NULL */
 	char *words;                    /* malloc'd or NULL; taken by commit_parcel */

@@ -182,7 +182,7 @@ void receive_answer(void *ctx, const struct commit_answer *answer, const char *u
 			       .request = answer->request,
 			       .client = answer->request->peer,
 			       .echo_origin = answer->echo_origin };
-	char text[64];
+	char text[160];
 	int n;
 
 	if (unsafe) {
@@ -190,12 +190,16 @@ void receive_answer(void *ctx, const struct commit_answer *answer, const char *u
 	} else if (answer->status != 200) {
 		refuse(&visit, answer->status, 0, answer->reason,
 		       answer->words ? answer->words : "the body is kept in bad");
-	} else if (answer->rejected == 0) {
-		respond(receive, answer->request, 200, answer->echo_origin, 0,
-			SLICE("{\"success\":true}"));
 	} else {
-		n = snprintf(text, sizeof(text), "{\"success\":true,\"rejected\":%zu}",
-			     answer->rejected);
+		n = snprintf(text, sizeof(text), "{\"success\":true");
+		if (answer->rejected)
+			n += snprintf(text + n, sizeof(text) - (size_t)n, ",\"rejected\":%zu",
+				      answer->rejected);
+		if (answer->filtered)
+			n += snprintf(text + n, sizeof(text) - (size_t)n, ",\"filtered\":%llu,"
+				      "\"words\":\"the source is switched off: nothing is kept\"",
+				      (unsigned long long)answer->filtered);
+		n += snprintf(text + n, sizeof(text) - (size_t)n, "}");
 		respond(receive, answer->request, 200, answer->echo_origin, 0,
 			(struct slice){ text, (size_t)n });
 	}
@@ -432,8 +436,9 @@ static void read_events(struct visit *visit, struct slice query_key)
 		return;
 	}
 	if (check_sources(visit))
-		hand_over(visit, (struct commit_answer){ .status = 200,
-							 .rejected = job->rejected });
+		hand_over(visit, (struct commit_answer){
+			.status = 200, .rejected = job->rejected,
+			.filtered = visit->receive->parcel.filtered });
 }
 
 static void receive_events(struct visit *visit)

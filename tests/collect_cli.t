@@ -96,6 +96,7 @@ post /v1/b '{"batch":[7]}'; is "$status" 401 "no key, and no message"
 post /v1/t '{bad' -u NO:; is "$status" 401 "what has no known key is not even parsed"
 is "$(topic bad | wc -l)" "$before" "nothing of those is kept"
 post /v1/t "$good" -u OFF:; is "$status" 200 "a source that is switched off"
+is "$body" '{"success":true,"filtered":1,"words":"the source is switched off: nothing is kept"}' "... and the answer says so"
 post /v1/t "$good" -H "Authorization: Bearer x.y.z"; is "$status" 401 "Bearer is no write key"
 
 # --- what is stored ---
