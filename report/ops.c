@@ -199,7 +199,8 @@ static void answer_sources(struct ops *ops, struct http_request *request)
 	json_write_text(slice_from(rc == -ENOENT ? "" : err.text), &out);
 	buf_append_text(&out, ",\"collect\":");
 	json_write_text(slice_from(ops_collect(ops, url)), &out);
-	buf_append_char(&out, '}');
+	buf_printf(&out, ",\"bundle\":%s}",
+		   ops->config[0] && source_file_has_bundle(ops->config) ? "true" : "false");
 	answer(ops, request, 200, buf_slice(&out));
 	buf_close(&out);
 }

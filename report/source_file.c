@@ -333,3 +333,17 @@ bool source_file_has_dbip(const char *path)
 	yaml_close(file);
 	return is_there;
 }
+
+bool source_file_has_bundle(const char *path)
+{
+	struct yaml_file *file = NULL;
+	const struct yaml *root = NULL;
+	const char *name = NULL;
+	bool is_there;
+
+	if (yaml_open(&file, path, &root, NULL) == 0)
+		name = yaml_get_text(yaml_get(root, "collect"), "analytics_js");
+	is_there = name && name[0];
+	yaml_close(file);
+	return is_there;
+}

@@ -33,5 +33,7 @@ MUST_CHECK int source_file_switch(const char *path, struct slice name, bool on, 
 
 /* Whether a file of places in the settings is DB-IP's, whose licence wants to be named. */
 bool source_file_has_dbip(const char *path);
+/* Whether they name a bundle for web pages: collect: {analytics_js: FILE}. */
+bool source_file_has_bundle(const char *path);
 
 #endif

@@ -111,7 +111,7 @@ function One({ file, status, ledger, open, reload }) {
     <dl class="pairs"><dt>Today</dt><dd>${ledger ? html`<b>${number(ledger.out)}</b> delivered${ledger.pending ? `, ${number(ledger.pending)} under way` : ''}` : '–'}</dd>
       ${ledger?.bad > 0 && html`<dt>Not taken</dt><dd class="bad">${plural(ledger.bad, 'event')}</dd>`}
       ${status?.words && html`<dt>Last error</dt><dd class="bad">${status.words} <span class="soft">${ago(status.failed_at)}</span></dd>`}</dl>
-    ${tested && html`<p role="status" class=${`note ${tested.ok === false ? 'bad' : ''}`}>${tested.words}</p>`}
+    ${tested && html`<p role="status" class=${`note ${tested.ok === undefined ? '' : tested.ok ? 'good' : 'bad'}`}>${tested.words}</p>`}
     <div class="row">${canEdit() && html`<button onClick=${() => open({ name, value })}>Edit</button>`}
       ${canEdit() && value.type !== 'file' && html`<button disabled=${!on} onClick=${test}>Test</button>`}
       ${value.type !== 'file' && html`<button onClick=${() => open({ letters: name, on })}>Dead letters</button>`}

@@ -1,10 +1,8 @@
 // funnels.js - which share of people goes through events in order, where they get lost, how long it takes
 import { html, useAsk, useState, number, percent, duration, saveCsv, plural } from './api.js';
-import { Empty, Select, State, Table, Title, toast } from './parts.js';
-import { Filters, Freshness, PickEvent, PickProp, Range, bucketWords, eventWords, propWords, rangeOf, ready, where } from './query.js';
-import { Bars, COLOURS } from './spark.js';
-import { Lines } from './chart.js';
-import { funnelOf } from './asked.js';
+import { Empty, Entry, Select, State, Table, Title, toast } from './parts.js';
+import { Filters, Freshness, Nothing, PickEvent, PickProp, Range, bucketWords, eventWords, propWords, funnelOf } from './query.js';
+import { Bars, COLOURS, Lines } from './chart.js';
 import { Saved, useReports } from './saved.js';
 import { Who } from './who.js';
 
@@ -27,7 +25,7 @@ function Builder({ state, put }) {
         <button class="icon" aria-label=${`Remove step ${i + 1}`} onClick=${() => put({ steps: steps.filter((_, k) => k !== i) })}>✕</button>
       ${s.event && html`<${Filters} value=${s.where} event=${s.event} add=${`Filter of step ${i + 1}`} set=${(tree) => change(i, { ...s, where: tree })} />`}</div>`)}
     <div class="row"><${PickEvent} clear label=${steps.length ? 'Add the next step' : 'Choose the first step'} value="" set=${(event) => event && put({ steps: [...steps, { event }] })} /></div>
-    <div class="row"><label class="row">within <input type="number" min="1" max="999" aria-label="Window" value=${window.n} onChange=${(e) => put({ window: { ...window, n: Math.max(1, Number(e.target.value) || 1) } })} /></label>
+    <div class="row"><label class="row">within <${Entry} type="number" required min="1" max="999" aria-label="Window" value=${window.n} set=${(n) => put({ window: { ...window, n } })} /></label>
       <${Select} bare label="Window's unit" value=${window.unit} options=${UNITS.map((u) => [u, window.n === 1 ? u : `${u}s`])} set=${(unit) => put({ window: { ...window, unit } })} />
       <${Select} bare label="Order" value=${order} options=${Object.entries(ORDERS)} set=${(o) => put({ order: o, count: undefined })} />
       ${order === 'ordered' && html`<span class="soft">counting</span><${Select} bare label="Counting" value=${count} options=${Object.entries(COUNTS)} set=${(c) => put({ count: c })} />`}</div>
@@ -80,7 +78,7 @@ export default function Funnels({ state, set }) {
     ${!question && html`<${Empty} title="Where do people get lost?"><p>Choose events in the order in which people should do them, such as a product seen, put into the cart, bought. You see how many go on at each step.</p><//>`}
     ${question && html`<${State} state=${answer}>${(a) => {
       const { asked } = a;
-      if (!a.steps[0].count) return html`<${Empty} title="Nobody began in this time"><p>No one did “${eventWords(a.steps[0].event)}”${asked.steps[0].where ? ' with these filters' : ''}. Choose a longer time or another first step.</p><//><${Freshness} answer=${a} />`;
+      if (!a.steps[0].count) return html`<${Nothing} answer=${a} title="Nobody began in this time"><p>No one did “${eventWords(a.steps[0].event)}”${asked.steps[0].where ? ' with these filters' : ''}. Choose a longer time or another first step.</p><//>`;
       const end = a.steps.at(-1);
       const what = people ? 'people' : 'tries';
       return html`<div class="card"><p><span class="big">${percent(end.share)}</span> <span class="soft">of ${number(a.steps[0].count)} ${what} came to the last step (${number(end.count)})${

@@ -1,10 +1,9 @@
 // home.js - the board: saved reports as cards with small charts, in an order of one's own
 import { html, useAsk, useGet, useState, number, percent, canEdit, hrefOf, plural } from './api.js';
 import { Empty, Pick, State, Title, toast } from './parts.js';
-import { COLOURS, Bars, Spark } from './spark.js';
-import { eventWords } from './query.js';
+import { COLOURS, Bars, Spark } from './chart.js';
+import { eventWords, funnelOf, retentionOf, trendOf } from './query.js';
 import { KINDS, openHref, setBoard, stateOf, titleOf, useReports } from './saved.js';
-import { funnelOf, retentionOf, trendOf } from './asked.js';
 
 const peopleOf = ({ query }) => ({ ...(query ? { query } : {}), columns: [], limit: 1 });
 const OF = { trend: trendOf, funnel: funnelOf, retention: retentionOf, people: peopleOf };
@@ -41,6 +40,9 @@ function Start({ children }) {
     <a class="button main" href="#/sources">How to send events</a><//>` : children;
 }
 
+const FEW = 3;         // with fewer reports of one's own, the overview stays below
+const Overview = () => html`<div class="grid">${STARTERS.map(([title, kind, state]) => html`<${Card} key=${title} title=${title} kind=${kind} state=${state} href=${hrefOf(KINDS[kind][1], state)} />`)}</div>`;
+
 export default function Home() {
   const files = useReports(20000);
   const [busy, setBusy] = useState(false);
@@ -57,9 +59,10 @@ export default function Home() {
       set=${(name) => others.some((f) => f.name === name) && put([...cards.map((f) => f.name), name])} />`}
       <a class="button main" href="#/segmentation">New report</a><//>
     <${State} state=${files}>${() => (files.reports.length === 0 ? html`<${Start}><p class="soft">Reports that you save appear here. Until then, an overview:</p>
-      <div class="grid">${STARTERS.map(([title, kind, state]) => html`<${Card} key=${title} title=${title} kind=${kind} state=${state} href=${hrefOf(KINDS[kind][1], state)} />`)}</div><//>` :
+      <${Overview} /><//>` :
       html`${cards.length ? html`<div class="grid">${cards.map((f, i) => (OF[f.value?.kind] ? html`<${Card} key=${f.name} title=${titleOf(f)} kind=${f.value.kind} state=${stateOf(f)} href=${openHref(f)}>${buttons(f, i)}<//>` :
         html`<section class="card" key=${f.name}><div class="row"><h2 class="grow">${titleOf(f)}</h2>${buttons(f, i)}</div><p class="note bad">${f.error || `reports/${f.name}.yaml has no kind that is known here.`}</p></section>`))}</div>` :
       html`<${Empty} title="The board is empty"><p>Add a saved report above, or save a new one.</p><//>`}
-      ${others.length > 0 && html`<div class="card"><h2>Not on the board</h2>${others.map((f) => html`<p><a href=${openHref(f)}>${titleOf(f)}</a> <span class="soft small">${KINDS[f.value?.kind]?.[0] || f.error || ''}</span></p>`)}</div>`}`)}<//>`;
+      ${others.length > 0 && html`<div class="card"><h2>Not on the board</h2>${others.map((f) => html`<p><a href=${openHref(f)}>${titleOf(f)}</a> <span class="soft small">${KINDS[f.value?.kind]?.[0] || f.error || ''}</span></p>`)}</div>`}
+      ${cards.length < FEW && html`<div class="row controls"><h2>Overview</h2></div><${Overview} />`}`)}<//>`;
 }

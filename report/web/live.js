@@ -1,6 +1,6 @@
 // live.js - the feed of incoming events: filtered on the server, resting while one looks at it
 import { html, useEffect, useRef, useState, number, personHref, send } from './api.js';
-import { Check, Empty, Pairs, Pick, Title } from './parts.js';
+import { Check, Empty, Entry, Pairs, Pick, Title } from './parts.js';
 import { PickEvent, propWords, useNames } from './query.js';
 
 const ROWS = 100;
@@ -108,7 +108,7 @@ export default function Live({ me, state, set }) {
       <${PickEvent} clear any=${false} label=${events.length ? 'or event' : 'Event'} value="" set=${(e) => e && !events.includes(e) && put({ events: [...events, e] })} />
       ${where.map(([f, v], i) => html`<span class="chip">${words(f)} is ${v}<button class="icon" aria-label=${`Remove ${words(f)}`} onClick=${() => put({ where: where.filter((_, k) => k !== i) })}>✕</button></span>`)}
       <${Where} add=${(f, v) => put({ where: [...where, [f, v]] })} />
-      <input type="search" aria-label="Search in events" placeholder="Search" value=${q} onChange=${(e) => put({ q: e.target.value || undefined })} /></div>
+      <${Entry} type="search" aria-label="Search in events" placeholder="Search" value=${q} set=${(text) => put({ q: text || undefined })} /></div>
     ${feed.rows.length ? html`<div class="card scroll" tabindex="0" role="region" aria-label="Events" onMouseEnter=${() => setOver(true)} onMouseLeave=${() => setOver(false)}><table><caption class="sr">The latest events, newest first</caption>
       <thead><tr><th scope="col">Event</th><th scope="col">Time</th>${columns.map((c) => html`<th scope="col">${words(c)}</th>`)}</tr></thead><tbody>
       ${feed.rows.map((r, i) => html`<tr key=${i}><th scope="row"><button class="cell" aria-expanded=${String(open === r.id)} onClick=${() => setOpen(open === r.id ? '' : r.id)}>${open === r.id ? '▾' : '▸'} ${r.event}</button></th>

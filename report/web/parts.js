@@ -20,6 +20,24 @@ export const Text = ({ label, value, set, hint, error, type = 'text', ...more })
   <${Field} label=${label} hint=${hint} error=${error}><input type=${type} value=${value ?? ''}
     onInput=${(e) => set(e.target.value)} ...${more} /><//>`;
 
+// A field that keeps what is typed, however often the page is drawn: set() gets it after a rest, by Enter, or on leaving;
+// what its bounds do not allow is not taken, and said.
+export function Entry({ value, set, ...more }) {
+  const [draft, setDraft] = useState(null);
+  const [wrong, setWrong] = useState('');
+  const timer = useRef();
+  const latest = useRef();
+  latest.current = set;
+  useEffect(() => () => clearTimeout(timer.current), []);
+  const give = ({ target: box }) => {
+    clearTimeout(timer.current);
+    setWrong(box.validationMessage);
+    if (box.validity.valid) latest.current(more.type === 'number' && box.value ? Number(box.value) : box.value);
+  };
+  return html`<input value=${draft ?? value ?? ''} onInput=${(e) => { setDraft(e.target.value); clearTimeout(timer.current); timer.current = setTimeout(give, 300, e); }}
+    onChange=${give} onBlur=${(e) => e.target.validity.valid && setDraft(null)} ...${more} />${wrong && html`<span class="bad small" role="alert">${wrong}</span>`}`;
+}
+
 // options: [[value, words]..] or words..; bare: the label is for screen readers only.
 export function Select({ label, value, set, options, bare, hint, error, ...more }) {
   const select = html`<select aria-label=${bare ? label : undefined} value=${value}
@@ -41,12 +59,14 @@ export const Switch = ({ label, on, set, bare, ...more }) => html`<button type="
   aria-checked=${String(!!on)} aria-label=${bare ? label : undefined} onClick=${() => set(!on)} ...${more}><i></i>${bare ? '' : label}</button>`;
 
 // A text field with a searchable menu. items: [{name, words, note}]; name is what set() gets.
-// opened: called when it gets the focus; free: any text may be entered; clear: the field empties after a choice (to add to a list).
-export function Pick({ label, value = '', set, items, search, opened, free, clear, busy }) {
+// opened: called when it gets the focus; focus: it has it from the start; free: any text may be entered; clear: the field empties after a choice (to add to a list).
+export function Pick({ label, value = '', set, items, search, opened, free, clear, busy, focus }) {
   const [text, setText] = useState(null);
   const [at, setAt] = useState(-1);
   const id = useId('pick');
   const list = useRef();
+  const box = useRef();
+  useEffect(() => { if (focus) box.current.focus(); }, []);
   const open = text !== null;
   const low = (text || '').toLowerCase();
   const words = (item) => item.words ?? String(item.name);
@@ -79,7 +99,7 @@ export function Pick({ label, value = '', set, items, search, opened, free, clea
     }
   };
   const type = (e) => { setText(e.target.value); setAt(e.target.value ? 0 : -1); if (search) search(e.target.value); };
-  return html`<span class="pick"><input role="combobox" aria-label=${label} placeholder=${label} autocomplete="off"
+  return html`<span class="pick"><input ref=${box} role="combobox" aria-label=${label} placeholder=${label} autocomplete="off"
       aria-expanded=${String(open)} aria-controls=${id} aria-autocomplete="list"
       aria-activedescendant=${open && shown[at] ? `${id}-${at}` : undefined}
       value=${open ? text : clear ? '' : current ? words(current) : value}
@@ -100,6 +120,7 @@ export function Dialog({ title, close, children, actions, wide, onSubmit }) {
   useEffect(() => {
     const from = document.activeElement;
     place.current.showModal();
+    place.current.querySelector('.body :is(input, select, textarea), footer button:enabled')?.focus();
     return () => from?.isConnected && from.focus();
   }, []);
   const inside = html`<header><h2 id=${id}>${title}</h2>${close && html`

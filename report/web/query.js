@@ -2,7 +2,7 @@
 // A page's state is the question as docs/questions.md has it, so that its address and its saved file read alike;
 // what only the page needs is in `view`, and filters that are not filled in yet are left out by ready().
 import { html, useAsk, useEffect, useState, number, when, ago, zone } from './api.js';
-import { Choices, Pick, Select } from './parts.js';
+import { Choices, Empty, Entry, Pick, Select } from './parts.js';
 
 // --- time ---
 
@@ -49,12 +49,12 @@ export function Range({ state, set }) {
   const named = !now.from && Object.keys(PRESETS).find((k) => PRESETS[k][0] === now.last.n && PRESETS[k][1] === now.last.unit);
   const part = (key) => (now.from ? (isDate(now[key]) ? now[key] : localDay(Date.parse(now[key]) - (key === 'to' ? 1 : 0))) :
     localDay(Date.now() - (key === 'from' ? lengthOf(state) - DAY : 0)));
-  const days = (from, to) => from && to && from <= to && set({ from, to, last: undefined });
+  const days = (from, to) => set({ from, to, last: undefined });
   const choose = (name) => (name === 'Custom' ? days(part('from'), part('to')) :
     set({ last: { n: PRESETS[name][0], unit: PRESETS[name][1] }, from: undefined, to: undefined }));
   return html`<${Choices} label="Time" value=${now.from ? 'Custom' : named} set=${choose} options=${[...Object.keys(PRESETS), 'Custom']} />
-    ${now.from && html`<span class="row"><input type="date" aria-label="From" value=${part('from')} onChange=${(e) => days(e.target.value, part('to'))} />
-      – <input type="date" aria-label="To" value=${part('to')} onChange=${(e) => days(part('from'), e.target.value)} />
+    ${now.from && html`<span class="row"><${Entry} type="date" required min="1970-01-01" max=${part('to')} aria-label="From" value=${part('from')} set=${(day) => days(day, part('to'))} />
+      – <${Entry} type="date" required min=${part('from')} max="2999-12-31" aria-label="To" value=${part('to')} set=${(day) => days(part('from'), day)} />
       ${!isDate(now.from) && html`<span class="soft small">${when(now.from)} – ${when(now.to)}</span>`}</span>`}`;
 }
 
@@ -75,18 +75,18 @@ export const useNames = (question, prefix) => {
   return { busy: state.busy || more.busy, again: state.again, names: Array.isArray(more.answer) ? [...all, ...more.answer.filter((n) => !all.some((x) => x.name === n.name))] : all };
 };
 
-export function PickEvent({ label = 'Event', value, set, any = true, clear }) {
+export function PickEvent({ label = 'Event', value, set, any = true, clear, focus }) {
   const [prefix, search] = useState('');
   const { names, busy, again } = useNames({ kind: 'events' }, prefix);
-  return html`<${Pick} label=${label} value=${value} set=${(v) => { search(''); set(v); }} search=${search} opened=${again} free busy=${busy} clear=${clear} items=${[
+  return html`<${Pick} label=${label} value=${value} set=${(v) => { search(''); set(v); }} search=${search} opened=${again} focus=${focus} free busy=${busy} clear=${clear} items=${[
     ...(any ? [{ name: '*', words: 'Any event' }] : []), ...names.map((n) => ({ name: n.name, note: number(n.count) }))]} />`;
 }
 
-// Of events, of persons, or (of = 'both') both; set({ prop, of }).
 // What people have from their latest events; their values are those of events.
 const LATEST = ['$country', '$region', '$city', '$browser', '$os', '$device'];
 
-export function PickProp({ label = 'Property', value, set, event, of, clear }) {
+// Of events, of persons, or (of = 'both') both; set({ prop, of }).
+export function PickProp({ label = 'Property', value, set, event, of, clear, focus }) {
   const [prefix, search] = useState('');
   const events = useNames(of === 'profile' ? null : { kind: 'properties', ...(event && event !== '*' ? { event } : {}) }, prefix);
   const persons = useNames(of === 'event' ? null : { kind: 'properties', of: 'profile' }, prefix);
@@ -96,10 +96,12 @@ export function PickProp({ label = 'Property', value, set, event, of, clear }) {
   if (own && !items.some((i) => i.name === own)) items.push({ name: own, words: propWords(value.prop) });
   const take = (v) => { search(''); return set(items.some((i) => i.name === v) ? { prop: v.slice(1), of: v[0] === 'p' ? 'profile' : undefined } :
     { prop: v, of: of === 'profile' ? 'profile' : undefined }); };
-  return html`<${Pick} label=${label} value=${own} set=${take} items=${items} search=${search} opened=${() => { events.again(); persons.again(); }} free clear=${clear} busy=${events.busy || persons.busy} />`;
+  return html`<${Pick} label=${label} value=${own} set=${take} items=${items} search=${search} opened=${() => { events.again(); persons.again(); }} focus=${focus} free clear=${clear} busy=${events.busy || persons.busy} />`;
 }
 
 // --- filters ---
+
+export const needsProp = (m) => ['sum', 'avg', 'median', 'min', 'max', 'p25', 'p75', 'p90', 'p99', 'distinct'].includes(m);
 
 const WORDS = { is: 'is', is_not: 'is not', contains: 'contains', not_contains: 'does not contain', starts_with: 'starts with', ends_with: 'ends with',
   matches: 'matches (regex)', not_matches: 'does not match', '=': 'equals', '!=': 'does not equal', '>': 'greater than', '>=': 'at least', '<': 'less than', '<=': 'at most',
@@ -133,12 +135,11 @@ function Values({ leaf, set, names, label, type }) {
   const values = leaf.values || [];
   const cast = (name) => { const of = names.find((n) => n.name === name)?.type; return of === 'number' ? Number(name) : of === 'boolean' ? name === 'true' : name; };
   const put = (i, v) => { const next = [...values]; next[i] = v; set(next); };
-  const field = (i, kind, words) => html`<input type=${kind} step="any" aria-label=${words} placeholder=${kind === 'text' ? 'Value' : ''}
-    value=${values[i] ?? ''} onChange=${(e) => put(i, kind === 'number' && e.target.value !== '' ? Number(e.target.value) : e.target.value)} />`;
+  const field = (i, kind, words) => html`<${Entry} type=${kind} step="any" aria-label=${words} placeholder=${kind === 'text' ? 'Value' : ''} value=${values[i]} set=${(v) => put(i, v)} />`;
   if (bare(leaf.op)) return null;
   if (leaf.op.endsWith('in_last')) {
     const span = values[0]?.unit ? values[0] : { n: 30, unit: 'day' };
-    return html`<input type="number" min="1" aria-label=${`${label}: how many`} value=${span.n} onChange=${(e) => put(0, { ...span, n: Number(e.target.value) || 1 })} />
+    return html`<${Entry} type="number" required min="1" aria-label=${`${label}: how many`} value=${span.n} set=${(n) => put(0, { ...span, n })} />
       <${Select} bare label=${`${label}: unit`} value=${span.unit} set=${(unit) => put(0, { ...span, unit })}
         options=${['hour', 'day', 'week', 'month'].map((u) => [u, `${u}s`])} />`;
   }
@@ -151,6 +152,11 @@ function Values({ leaf, set, names, label, type }) {
       items=${names.filter((n) => !values.includes(cast(n.name))).map((n) => ({ name: n.name, note: number(n.count) }))} />`;
 }
 
+// A condition that is not filled in is not asked for, and nothing with it is saved.
+export const Undone = () => html`<span class="warn small">not complete yet, so not used</span>`;
+const isHalf = (f) => f[didOf(f)] === '' || f.sum && !f.sum.prop || needsProp(f.measure) && !f.prop || f.prop !== undefined && f.op && !isDone(f);
+export const half = (node) => !!node && typeof node === 'object' && (isHalf(node) || Object.values(node).some(half));
+
 export function Filter({ leaf, set, remove, event, of, at }) {
   const { names } = useNames(leaf.prop ? { kind: 'values', prop: leaf.prop, ...(leaf.of && !LATEST.includes(leaf.prop) ? { of: leaf.of } : event && event !== '*' ? { event } : {}) } : null);
   const kinds = names.map((n) => n.type);
@@ -160,10 +166,10 @@ export function Filter({ leaf, set, remove, event, of, at }) {
   useEffect(() => { if (leaf.fresh && names.length) set({ ...leaf, fresh: undefined, op: OPS[type][0] }); }, [leaf.fresh, names.length]);
   const choose = (op) => set({ ...leaf, fresh: undefined, op, values: op.endsWith('in_last') ? [{ n: 30, unit: 'day' }] :
     leaf.op.endsWith('in_last') || bare(op) ? [] : leaf.values });
-  return html`<${PickProp} label=${`Property ${at}`} value=${leaf} event=${event} of=${of} set=${(p) => set({ ...p, op: 'is', values: [], fresh: 1 })} />
+  return html`<${PickProp} focus=${!leaf.prop} label=${`Property ${at}`} value=${leaf} event=${event} of=${of} set=${(p) => set({ ...p, op: 'is', values: [], fresh: 1 })} />
     ${leaf.prop && html`<${Select} bare label=${`Condition ${at}`} value=${leaf.op} set=${choose} options=${ops.map((o) => [o, WORDS[o] || o])} />
       <${Values} leaf=${leaf} names=${names} type=${type} label=${`Value ${at}`} set=${(values) => set({ ...leaf, values })} />`}
-    <button type="button" class="icon" aria-label=${`Remove condition ${at}`} onClick=${remove}>✕</button>`;
+    <button type="button" class="icon" aria-label=${`Remove condition ${at}`} onClick=${remove}>✕</button>${!isDone(leaf) && html`<${Undone} />`}`;
 }
 
 // tree: {and|or: [leaf..]}. word: what a row begins with. of: 'event', 'profile' or nothing for both.
@@ -184,10 +190,45 @@ export function Filters({ value, set, event, of, word = 'where', add = 'Filter',
 
 // --- below an answer ---
 
+// Names that nothing has: why an answer is empty.
+const missing = ({ unknown }) => unknown && Object.entries({ event: unknown.events, property: unknown.properties }).filter(([, names]) => names.length)
+  .map(([kind, names]) => `There is no ${kind} “${names.map(propWords).join('” or “')}”`).join('. ');
+
+export const Nothing = ({ answer, title, children }) => html`<${Empty} title=${missing(answer) || title}>${missing(answer) ?
+  html`<p>None of this name has come so far. Choose another, or see how it is written.</p>` : children}<//><${Freshness} answer=${{ ...answer, unknown: undefined }} />`;
+
 export function Freshness({ answer }) {
   const behind = answer.complete_through ? Date.parse(answer.computed_at) - Date.parse(answer.complete_through) : 0;
-  return html`${!answer.complete_through && html`<p class="note">No event has been read yet: the numbers begin with the first one.</p>`}
+  return html`${answer.unknown && html`<p class="note">${missing(answer)}.</p>`}${!answer.complete_through && html`<p class="note">No event has been read yet: the numbers begin with the first one.</p>`}
     ${behind > 60000 && html`<p class="note">Newer events are still on their way: these numbers are complete through ${when(answer.complete_through)}.</p>`}
     <p class="soft small">${`Updated ${ago(answer.computed_at)}, in ${answer.took_ms} ms, from ${number(answer.scanned)} events; complete through ${
       when(answer.complete_through)}.`}</p>`;
+}
+
+// --- a page's state as the question: what is not filled in yet is left out, defaults are said ---
+
+export function trendOf(state) {
+  const { view, report, unit, where: filters, measures = [], breakdown = [], ...rest } = state;
+  const done = measures.filter((m) => m.event && (!needsProp(m.measure) || m.prop));
+  const by = breakdown.filter((b) => b.prop);
+  const asked = done.length ? done : by.length ? [{ event: '*', measure: 'total' }] : [];
+  const sums = asked.every((m) => ['total', 'unique', 'per_user', 'sum', 'sessions'].includes(m.measure));
+  return { ...(asked.length ? { measures: asked.map((m) => ({ ...m, where: ready(m.where) })) } : {}), ...(by.length ? { breakdown: by } : {}), ...rest,
+    ...where(filters), ...rangeOf(state), unit: unit || defaultUnit(state), ...(rest.formula && asked.length ? {} : { formula: undefined }), ...(rest.cumulative && sums && asked.length ? {} : { cumulative: undefined }),
+    ...(rest.rolling && asked.length ? {} : { rolling: undefined }) };
+}
+
+export function funnelOf(state) {
+  const { view, report, steps = [], where: filters, breakdown, ...rest } = state;
+  const done = steps.filter((s) => s.event || s.any_of);
+  return done.length ? JSON.parse(JSON.stringify({ steps: done.map((s) => ({ ...s, where: ready(s.where) })),
+    window: { n: 7, unit: 'day' }, ...rest, ...(breakdown?.prop ? { breakdown } : {}), ...where(filters), ...rangeOf(state) })) : null;
+}
+
+const PERIODS = { day: 14, week: 8, month: 6 };
+export function retentionOf(state) {
+  const { view, report, where: filters, start = {}, return: back = {}, unit = 'week', periods, ...rest } = state;
+  const event = (e) => ({ ...e, event: e.event || '*', where: ready(e.where) });
+  return JSON.parse(JSON.stringify({ start: event(start), return: event(back), unit, periods: periods || PERIODS[unit], ...rest,
+    ...where(filters), ...rangeOf({ ...state, last: state.last || { n: 3, unit: 'month' } }) }));
 }

@@ -1,10 +1,8 @@
 // retention.js - who comes back: cohorts by when they began, shaded, and the curve of all of them
 import { html, useAsk, useState, number, percent, saveCsv } from './api.js';
-import { Choices, Empty, Select, State, Title, toast } from './parts.js';
-import { Filters, Freshness, PickEvent, Range, addDays, bucketWords, eventWords, localDay, rangeOf, ready, where, withinOf } from './query.js';
-import { COLOURS } from './spark.js';
-import { Lines } from './chart.js';
-import { retentionOf } from './asked.js';
+import { Choices, Entry, Select, State, Title, toast } from './parts.js';
+import { Filters, Freshness, Nothing, PickEvent, Range, addDays, bucketWords, eventWords, localDay, withinOf, retentionOf } from './query.js';
+import { COLOURS, Lines } from './chart.js';
 import { Saved } from './saved.js';
 import { Who } from './who.js';
 
@@ -65,13 +63,13 @@ export default function Retention({ state, set }) {
       <${Filters} value=${state.where} add="Filter of both" set=${(tree) => put({ where: tree })} /></div>
     <div class="row controls"><${Range} state=${{ ...state, last: state.last || { n: 3, unit: 'month' } }} set=${put} /><span class="grow"></span>
       <${Select} bare label="Period" value=${question.unit} options=${['day', 'week', 'month'].map((u) => [u, `by ${u}`])} set=${(unit) => put({ unit, periods: undefined })} />
-      <label class="row small">periods <input type="number" min="1" max="60" aria-label="Periods" value=${question.periods} onChange=${(e) => put({ periods: Math.min(60, Math.max(1, Number(e.target.value) || 1)) })} /></label>
+      <label class="row small">periods <${Entry} type="number" required min="1" max="60" aria-label="Periods" value=${question.periods} set=${(periods) => put({ periods })} /></label>
       <${Choices} label="Cells" value=${counts ? 'counts' : 'share'} options=${[['share', 'Share'], ['counts', 'People']]} set=${(c) => put({ view: c === 'counts' ? { counts: true } : undefined })} />
       <button onClick=${() => saveCsv('retention', question, 'retention').catch((e) => toast(e.message, true))}>CSV</button></div>
     <${State} state=${answer}>${({ asked: q, ...a }) => (a.cohorts.some((c) => c.size) ? html`
       <div class="card"><h2>${`Came back to “${eventWords(q.return.event)}”`}</h2><${Lines} share height=${220} unit=${q.unit} buckets=${a.average.map((_, k) => k)}
         lines=${[{ name: 'All cohorts', colour: COLOURS[0], values: a.average }]} /></div>
       <div class="card"><${Cohorts} answer=${a} question=${q} counts=${counts} show=${show} /><p class="soft small">* the period is not over for all of them; the first row is of whole periods only</p></div>
-      <${Freshness} answer=${a} />` : html`<${Empty} title="Nobody began in this time"><p>No one did “${eventWords(q.start.event)}” with these filters. Choose a longer time or another first event.</p><//><${Freshness} answer=${a} />`)}<//>
+      <${Freshness} answer=${a} />` : html`<${Nothing} answer=${a} title="Nobody began in this time"><p>No one did “${eventWords(q.start.event)}” with these filters. Choose a longer time or another first event.</p><//>`)}<//>
     ${who && html`<${Who} ...${who} close=${() => setWho(null)} />`}`;
 }

@@ -2,6 +2,7 @@
 // reports/home.yaml {kind: board, cards: [NAME..]} is the order of the cards on Home.
 import { html, useGet, useState, send, canEdit, hrefOf } from './api.js';
 import { Check, Dialog, Pick, Text, confirmed, toast } from './parts.js';
+import { half } from './query.js';
 
 export const KINDS = { trend: ['Segmentation', '/segmentation'], funnel: ['Funnel', '/funnels'], retention: ['Retention', '/retention'],
   people: ['People', '/people'] };
@@ -52,7 +53,7 @@ function SaveDialog({ kind, file, question, view, files, close, done }) {
   };
   return html`<${Dialog} title="Save the report" close=${close} onSubmit=${save} actions=${html`<button type="button" onClick=${close}>Cancel</button>
       <button class="main">${same ? 'Replace' : 'Save'}</button>`}><div class="stack">
-    <${Text} label="Title" value=${title} set=${setTitle} error=${error} hint=${same ? `There is a report of this title: saving replaces it.` :
+    <${Text} label="Title" value=${title} set=${(words) => { setTitle(words); setError(''); }} error=${error} hint=${same ? `There is a report of this title: saving replaces it.` :
       `The file will be reports/${nameOf(title || 'title', files.reports.map((f) => f.name))}.yaml`} maxlength="120" />
     <${Check} label="Show it on Home" on=${home} set=${setHome} /></div><//>`;
 }
@@ -65,6 +66,7 @@ export function Saved({ kind, state, set, question }) {
   const own = files.reports.filter((f) => f.value?.kind === kind);
   const file = own.find((f) => f.name === state.report);
   const value = question && fileOf(kind, file ? titleOf(file) : '', question, state.view);
+  const undone = half(state);
   const strip = ({ description, ...rest }) => JSON.stringify(rest);
   const changed = file && value && strip(file.value) !== strip(value);
   const fail = (error) => toast(error.message, true);
@@ -82,8 +84,8 @@ export function Saved({ kind, state, set, question }) {
   return html`${own.length > 0 && html`<${Pick} label="Open a saved report" clear value="" set=${(name) => { const f = own.find((x) => x.name === name); if (f) set(stateOf(f)); }}
       items=${own.map((f) => ({ name: f.name, words: titleOf(f) }))} />`}
     ${file && html`<span class="chip plain">${titleOf(file)}${changed ? ' (changed)' : ''}</span>`}
-    ${canEdit() && html`${file && changed && html`<button class="main" onClick=${() => put({ ...value, ...(file.value.description ? { description: file.value.description } : {}) }, 'Saved.')}>Save</button>`}
-      <button class=${file ? '' : 'main'} disabled=${!question} onClick=${() => setDialog('save')}>${file ? 'Save as…' : 'Save'}</button>
+    ${canEdit() && html`${file && changed && html`<button class="main" disabled=${undone} onClick=${() => put({ ...value, ...(file.value.description ? { description: file.value.description } : {}) }, 'Saved.')}>Save</button>`}
+      <button class=${file ? '' : 'main'} disabled=${!question || undone} title=${undone ? 'A condition is not complete yet' : undefined} onClick=${() => setDialog('save')}>${file ? 'Save as…' : 'Save'}</button>
       ${file && html`<button onClick=${() => { setTitle(titleOf(file)); setDialog('rename'); }}>Rename</button>
         <button class="danger" onClick=${remove}>Delete</button>`}`}
     ${dialog === 'save' && html`<${SaveDialog} kind=${kind} file=${file} question=${question} view=${state.view} files=${files} close=${() => setDialog('')}

@@ -1,11 +1,8 @@
 // segmentation.js - how often things happen: the top events at once, or chosen ones, by time and by property
 import { html, useState, useAsk, number, saveCsv, percent, plural } from './api.js';
-import { Choices, Empty, Select, State, Title, toast } from './parts.js';
-import { Filters, Freshness, PickEvent, PickProp, Range, addDays, bucketWords, defaultUnit, eventWords, isDate, leafWords, propWords, rangeOf, ready, unitsOf,
-  where, withinOf } from './query.js';
-import { Bars, COLOURS } from './spark.js';
-import { Lines } from './chart.js';
-import { needsProp, trendOf } from './asked.js';
+import { Choices, Entry, Select, State, Title, toast } from './parts.js';
+import { Filters, Freshness, Nothing, PickEvent, PickProp, Range, addDays, Undone, bucketWords, eventWords, isDate, leafWords, needsProp, propWords, unitsOf, withinOf, trendOf } from './query.js';
+import { Bars, COLOURS, Lines } from './chart.js';
 import { Saved, useReports } from './saved.js';
 import { Who } from './who.js';
 
@@ -56,7 +53,7 @@ function Measure({ m, at, set, remove }) {
       <${PickEvent} label=${`Event ${letter(at)}`} value=${m.event} set=${(event) => set({ ...m, event })} />
       <${Select} bare label=${`Measure ${letter(at)}`} value=${m.measure} options=${Object.entries(MEASURES)}
         set=${(measure) => set({ ...m, measure, prop: needsProp(measure) ? m.prop : undefined })} />
-      ${needsProp(m.measure) && html`<${PickProp} label=${`Property of ${letter(at)}`} of="event" event=${m.event} value=${m} set=${({ prop }) => set({ ...m, prop })} />`}
+      ${needsProp(m.measure) && html`<${PickProp} label=${`Property of ${letter(at)}`} of="event" event=${m.event} value=${m} set=${({ prop }) => set({ ...m, prop })} />${!m.prop && html`<${Undone} />`}`}
       <button class="icon" aria-label=${`Remove ${letter(at)}`} onClick=${remove}>✕</button>
     ${m.event && html`<${Filters} value=${m.where} event=${m.event} add=${`Filter of ${letter(at)}`} set=${(tree) => set({ ...m, where: tree })} />`}</div>`;
 }
@@ -70,7 +67,7 @@ function Builder({ state, put }) {
       remove=${() => put({ measures: measures.length > 1 ? measures.filter((_, k) => k !== i) : undefined })} />`)}
     <div class="row">${!measures.length && html`<span class="soft">The most frequent events</span>`}
       <${PickEvent} clear label=${measures.length ? 'Add another event' : 'Choose an event'} value="" set=${(event) => event && put({ measures: [...measures, { event, measure: measures.at(-1)?.measure || 'total' }] })} />
-      ${measures.length > 1 && html`<label class="row small">Formula <input aria-label="Formula" placeholder="B / A" value=${formula || ''} onChange=${(e) => put({ formula: e.target.value || undefined })} /></label>`}</div>
+      ${measures.length > 1 && html`<label class="row small">Formula <${Entry} aria-label="Formula" placeholder="B / A" value=${formula} set=${(text) => put({ formula: text || undefined })} /></label>`}</div>
     <div class="row"><span class="soft">by</span>${breakdown.map((b, i) => html`<span class="chip">${propWords(b.prop)}<button class="icon" aria-label=${`Remove ${propWords(b.prop)}`}
         onClick=${() => put({ breakdown: breakdown.length > 1 ? breakdown.filter((_, k) => k !== i) : undefined })}>✕</button></span>`)}
       ${breakdown.length < 5 && html`<${PickProp} clear label=${breakdown.length ? 'and by' : 'Break down by'} event=${measures[0]?.event} set=${(p) => p.prop && put({ breakdown: [...breakdown, p] })} />`}</div>
@@ -132,9 +129,9 @@ export default function Segmentation({ state, set }) {
     <${State} state=${answer}>${(a) => {
       const question = a.asked;
       const lines = lineNames(a, question);
-      if (!lines.length || lines.every((l) => !l.overall && l.values.every((v) => !v))) return html`<${Empty} title="Nothing happened in this time">
+      if (!lines.length || lines.every((l) => !l.overall && l.values.every((v) => !v))) return html`<${Nothing} answer=${a} title="Nothing happened in this time">
         <p>${question.where ? `No event fits ${(question.where.and || question.where.or || []).map(leafWords).join(', ')}. ` : ''}Choose a longer time${question.measures ? ' or another event' : ', or send a first event'}.</p>
-        <a class="button" href="#/sources">How to send events</a><//><${Freshness} answer=${a} />`;
+        <a class="button" href="#/sources">How to send events</a><//>`;
       const shown = lines.filter((l) => !hidden.includes(l.name));
       const show = (line, i) => canShow(line, question) ? setWho({ title: `${line.name}, ${bucketWords(a.buckets[i], question.unit)}`, query: behind(question, line, a.buckets[i]) }) :
         toast('These are of many: choose a single line.');

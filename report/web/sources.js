@@ -14,8 +14,7 @@ const SNIPPETS = {
     { async: true, src: '${u}/analytics.js/v1/${k}/analytics.min.js' }));
   a.page();
 })();
-</script>
-<!-- collect serves that file: collect: { analytics_js: .../@segment/analytics-next/dist/umd/standalone.js } -->`,
+</script>`,
   'npm, browser': (u, k) => `import { AnalyticsBrowser } from '@segment/analytics-next';
 
 const analytics = AnalyticsBrowser.load({ writeKey: '${k}', cdnURL: '${u}' }, {
@@ -67,7 +66,7 @@ function Arriving({ name }) {
     <li key=${r.id}><b>${r.event}</b> of ${r.user_id || r.anonymous_id} <span class="soft">${ago(r.received_at || r.timestamp)}</span></li>`)}</ul>`;
 }
 
-function One({ source, collect, tell, me }) {
+function One({ source, collect, bundle, tell, me }) {
   const [show, setShow] = useState(false);
   const [way, setWay] = useState('Web page');
   const key = source.keys[0] || '';
@@ -84,6 +83,8 @@ function One({ source, collect, tell, me }) {
     ${source.origins.length > 0 && html`<p class="soft small">only from ${source.origins.join(', ')}</p>`}
     <details><summary>How to send events</summary><div class="stack">
       <div class="row"><${Choices} label="Language" value=${way} set=${setWay} options=${Object.keys(SNIPPETS)} /></div>
+      ${way === 'Web page' && !bundle && html`<p class="note">This snippet does not work yet: collect has no analytics.min.js to serve. Run <code>npm install @segment/analytics-next</code>, add to millrace.yaml
+        <code>collect: {analytics_js: node_modules/@segment/analytics-next/dist/umd/standalone.js}</code>, and start again.</p>`}
       <${Code} label=${`Snippet: ${way}`} text=${SNIPPETS[way](address(collect), isFile ? 'YOUR_WRITE_KEY' : key)} />
       ${me.live && source.enabled && html`<${Arriving} name=${source.name} />`}</div></details></section>`;
 }
@@ -99,7 +100,7 @@ export default function Sources({ me }) {
   return html`<${Title} title="Sources">${add}<//>
     <p class="soft">A source is a site, an app or a server that sends events, with a write key of its own.</p>
     <${State} state=${state}>${(a) => html`${a.error && html`<p class="note bad" role="alert">${a.error}</p>`}
-      ${a.sources.map((source) => html`<${One} key=${source.name} source=${source} collect=${a.collect} tell=${state.again} me=${me} />`)}
+      ${a.sources.map((source) => html`<${One} key=${source.name} source=${source} collect=${a.collect} bundle=${a.bundle} tell=${state.again} me=${me} />`)}
       ${!a.sources.length && !a.error && html`<${Empty} title="Nobody may send yet"><p>Add a source to get a write key.</p>${add}<//>`}`}<//>
     ${name !== null && html`<${Dialog} title="Add a source" close=${() => setName(null)} onSubmit=${create} actions=${html`
       <button type="button" onClick=${() => setName(null)}>Cancel</button><button class="main">Create its write key</button>`}>

@@ -54,6 +54,10 @@ module.exports = async (t) => {
     t.is(await shown(), answer.steps.map((s) => s.count), `with a filter, within an hour, ${words}`);
   }
 
+  await t.goto(page, '/funnels', { steps: [{ event: 'No Such Thing' }, ...steps] });
+  await page.getByRole('heading', { name: 'There is no event “No Such Thing”' }).waitFor();
+  t.ok(true, 'a step that never came is said to be so');
+
   await t.goto(page, '/funnels', { steps });
   await t.pick(page, 'Break down by', 'Browser');
   await page.getByLabel('Trend').selectOption('day');

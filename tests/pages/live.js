@@ -38,6 +38,23 @@ module.exports = async (t, { send, restart }) => {
   await page.getByLabel('Search in events').press('Enter');
   await page.getByText('Nothing like that yet').waitFor();
   t.ok(true, 'filters: an event, a search; nothing found says so');
+  // Typed as people type, while rows arrive: nothing is lost, and it filters without the Enter key.
+  await t.goto(page, '/live');
+  await page.locator('main tbody tr').first().waitFor();
+  for (const delay of [150, 40]) {
+    const box = page.getByLabel('Search in events');
+    await box.fill('');
+    await page.waitForFunction(() => document.querySelectorAll('main tbody tr').length > 5);
+    let typing = true;
+    const rain = (async () => { while (typing) { await send([{ type: 'track', userId: 'rain-1', event: 'Rain' }]); await new Promise((r) => { setTimeout(r, 40); }); } })();
+    await box.pressSequentially('second bell', { delay });
+    t.is(await box.inputValue(), 'second bell', `a search that is typed at ${delay} ms a key while rows arrive`);
+    await page.waitForFunction(() => { const rows = [...document.querySelectorAll('main tbody tr')]; return rows.length && rows.every((r) => /Second Bell/.test(r.innerText)); });
+    typing = false;
+    await rain;
+    t.is([await box.inputValue(), t.state(page).q], ['second bell', 'second bell'], 'it filters as one types');
+  }
+
   await t.goto(page, '/live');
   await page.locator('main tbody tr').first().waitFor();
   await t.pick(page, 'Filter by', 'Country');

@@ -7,7 +7,14 @@ module.exports = async (t, { truth }) => {
   await t.goto(page, '/people');
   await page.locator('p .big').waitFor();
   t.is(await total(), (await t.ask('people', { limit: 1 })).total, `everybody: ${await total()}`);
+  const heads = await page.locator('main thead th').allInnerTexts();
+  t.is([heads[0], heads.at(-1)], ['Person', 'Last seen ↓'], `columns: ${heads.join(', ')}`);
+  const empty = await page.locator('main tbody').evaluate((body, n) => [...Array(n).keys()].filter((c) => [...body.rows].every((r) => !r.cells[c].innerText)), heads.length);
+  t.is(empty, [], 'no column without any value');
+  t.ok(await page.locator('.card.scroll').evaluate((e) => e.scrollWidth <= e.clientWidth), 'the table is not cut off');
+  const focus = () => page.evaluate(() => document.activeElement.getAttribute('aria-label'));
   await page.getByRole('button', { name: '+ Who they are' }).click();
+  t.is(await focus(), 'Property 1', 'a new condition has the focus');
   await t.pick(page, 'Property 1', 'gender');
   await t.pick(page, 'Value 1', 'female');
   await page.getByRole('button', { name: '+ Who they are' }).click();
@@ -17,6 +24,8 @@ module.exports = async (t, { truth }) => {
   await page.getByLabel('Value 2', { exact: true }).fill('35');
   await page.getByLabel('Value 2', { exact: true }).press('Tab');
   await page.getByRole('button', { name: '+ What they did' }).click();
+  t.is([await focus(), await page.getByText('not complete yet').count(), await page.getByRole('button', { name: 'Save', exact: true }).isDisabled()], ['Event 3', 1, true],
+    'so has one of what they did; it is not complete');
   await t.pick(page, 'Event 3', 'Product Viewed');
   await page.getByLabel('How often 3').fill('3');
   await page.getByLabel('How often 3').press('Tab');
@@ -37,7 +46,7 @@ module.exports = async (t, { truth }) => {
   t.is((await t.rows(page)).slice(0, 5).map((r) => Number(r[column])), ages, 'chosen columns, sorted by age');
   const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'CSV' }).click()]);
   const lines = (await t.text(download)).trim().split('\r\n');
-  t.is([lines.length - 1, lines[0]], [wanted.total, 'id,name,email,plan,$city,age,first_seen,last_seen'], 'a CSV of all of them, with these columns');
+  t.is([lines.length - 1, lines[0]], [wanted.total, 'id,name,email,plan,age,first_seen,last_seen'], 'a CSV of all of them, with these columns');
 
   await page.getByLabel('Did or not 3').selectOption('did_not');
   const not = await t.ask('people', { query: { and: [...query.and.slice(0, 2), { did_not: 'Product Viewed', within: { last: { n: 30, unit: 'day' } } }] }, limit: 1, zone: t.zone });

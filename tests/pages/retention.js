@@ -41,5 +41,12 @@ module.exports = async (t) => {
   const day = await t.ask('retention', { ...base, start: { event: 'Signed Up' }, return: { event: 'Order Completed' }, unit: 'day', periods: 5, kind: 'first_ever', mode: 'on_or_after', clock: 'rolling' });
   await page.waitForFunction((n) => document.querySelectorAll('table.heat tbody tr').length === n + 1, day.cohorts.filter((c) => c.size).length);
   t.is(await cells(), day.cohorts.filter((c) => c.size).map((c) => [c.size, ...c.values.filter((v) => v !== null)]), 'sign up to order, by day, first ever, on or after, rolling');
+  for (const wrong of ['0', '999']) {
+    await page.getByLabel('Periods').fill(wrong);
+    await page.getByRole('alert').waitFor();
+    t.is([await page.getByLabel('Periods').inputValue(), t.state(page).periods], [wrong, 5], `${wrong} periods: ${await page.getByRole('alert').innerText()}`);
+    await page.getByLabel('Periods').fill('5');
+    await page.getByRole('alert').waitFor({ state: 'detached' });
+  }
   await page.context().close();
 };

@@ -128,6 +128,37 @@ module.exports = async (t, { truth }) => {
   await t.goto(page, '/segmentation', { from: '2020-01-01', to: '2020-01-02' });
   await page.getByText('Nothing happened in this time').waitFor();
   t.ok(true, 'an empty time says what to do');
+  await t.goto(page, '/segmentation', { measures: [{ event: 'No Such Thing', measure: 'total' }], where: { and: [{ prop: 'no_such', op: 'is', values: ['x'] }] } });
+  await page.getByRole('heading', { name: 'There is no event “No Such Thing”. There is no property “no_such”' }).waitFor();
+  t.is(await page.getByText('longer time').count(), 0, 'names that never came are said to be so');
+  await t.goto(page, '/segmentation', { measures: [{ event: 'Product Viewed', measure: 'total' }, { event: 'No Such Thing', measure: 'total' }] });
+  await page.getByText('There is no event “No Such Thing”.').waitFor();
+  await page.locator('main svg circle').first().waitFor();
+  t.ok(true, 'beside those that did, too');
+
+  // What is not filled in is marked, and nothing is saved of it; dates that cross are told.
+  await t.goto(page, '/segmentation', { measures: [{ event: 'Product Viewed', measure: 'total' }] });
+  await page.locator('main svg circle').first().waitFor();
+  const tops = await page.locator('main .controls').first().evaluate((e) => e.clientHeight);
+  t.ok(tops < 50, `the toolbar is one row of ${tops} px`);
+  const isOff = () => page.getByRole('button', { name: 'Save', exact: true }).isDisabled();
+  const undone = page.getByText('not complete yet, so not used');
+  await page.getByRole('button', { name: '+ Filter of A' }).click();
+  t.is(await page.evaluate(() => document.activeElement.getAttribute('aria-label')), 'Property 1', 'a new filter has the focus');
+  t.is([await undone.count(), await isOff()], [1, true], 'an empty filter is marked, and not saved');
+  await t.pick(page, 'Property 1', 'price');
+  await page.getByLabel('Condition 1', { exact: true }).selectOption('=');
+  t.is([await undone.count(), await isOff()], [1, true], 'one without a value, too');
+  await page.getByLabel('Value 1', { exact: true }).pressSequentially('30');
+  await undone.waitFor({ state: 'detached' });
+  t.ok(!await isOff(), 'with the value it is whole');
+  await page.getByLabel('Measure A').selectOption('sum');
+  await undone.waitFor();
+  t.ok(await isOff(), 'a sum of nothing is not');
+  await t.goto(page, '/segmentation', { from: '2026-01-02', to: '2026-01-05' });
+  await page.getByLabel('From').fill('2026-01-09');
+  await page.getByRole('alert').waitFor();
+  t.ok(t.state(page).from === '2026-01-02' && await page.getByLabel('From').inputValue() === '2026-01-09', `a start after the end: ${await page.getByRole('alert').first().innerText()}`);
   await t.goto(page, '/segmentation', { unit: 'hour', measures: [{ event: '*', measure: 'dau' }] });
   await page.getByRole('alert').waitFor();
   t.ok(/dau|day/.test(await page.getByRole('alert').innerText()), `an error says what: ${(await page.getByRole('alert').innerText()).split('\n')[0]}`);
