@@ -17,7 +17,8 @@
 #include "millrace/pidfile.h"
 #include "millrace/supervise.h"
 
-enum { UP_STAGE_COLLECT, UP_STAGE_ENRICH, UP_STAGE_READERS };
+/* In this order they end; doors (collect, report) have no topic to read to its end. */
+enum { UP_STAGE_DOORS, UP_STAGE_ENRICH, UP_STAGE_READERS };
 
 struct up {
 	const char *config, *data;
@@ -79,11 +80,11 @@ static int plan_stream(const struct settings *settings, const char *data,
 		return -ENAMETOOLONG;
 	if ((rc = port_file(settings, "collect", collect_port)) == 0 &&
 	    (rc = port_file(settings, "aggregate", aggregate_port)) == 0 &&
-	    (rc = supervise_add(plan, "collect", UP_STAGE_COLLECT, collect)) == 0 &&
+	    (rc = supervise_add(plan, "collect", UP_STAGE_DOORS, collect)) == 0 &&
 	    (rc = supervise_add(plan, "enrich", UP_STAGE_ENRICH, enrich)) == 0)
 		rc = supervise_add(plan, "aggregate", UP_STAGE_READERS, aggregate);
 	if (rc == 0 && settings->report && (rc = port_file(settings, "report", report_port)) == 0)
-		rc = supervise_add(plan, "report", UP_STAGE_READERS, report);
+		rc = supervise_add(plan, "report", UP_STAGE_DOORS, report);
 	return rc;
 }
 
