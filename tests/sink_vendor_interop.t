@@ -17,6 +17,8 @@ kind amplitude 'api_key: TOKENTOKEN'
 kind ga4 'measurement_id: G-1' 'api_secret: SECRETSECRET' 'types: [track, page]'
 kind customerio 'site_id: s' 'api_key: SECRETSECRET'
 kind posthog 'api_key: SECRETSECRET' 'types: [track, page, screen, identify]'
+kind slack 'url: https://hooks.slack.com/services/T/B/X' 'types: [track]' 'missing: empty' \
+  'text: "*{{ event }}* of {{ user_id }}: {{ properties.total }} {{ properties.currency }}"'
 
 node tests/oracle/events.js $calls $seed > "$T/calls"
 "$BIN/collect" --stdin --out "log:$T/data/collected" < "$T/calls" 2> "$T/collect.log"
@@ -24,7 +26,7 @@ node tests/oracle/events.js $calls $seed > "$T/calls"
   --until-end 2> "$T/enrich.log"
 ok $? 'the calls are enriched'
 
-for kind in mixpanel amplitude ga4 customerio posthog; do
+for kind in mixpanel amplitude ga4 customerio posthog slack; do
   node tests/oracle/vendor.js build/oracle $kind < "$T/calls" > "$T/theirs.$kind" &
   "$BIN/sink" --in "log:$T/data/enriched" --config "$T/millrace.yaml" --to $kind --dry-run \
     > "$T/ours.$kind" 2> "$T/sink.$kind.log"

@@ -124,6 +124,12 @@ const kinds = {
     // More of context goes along, as PostHog's own libraries send it; what theirs sends is the same.
     for (const n in ours.properties)
       if (n[0] === '$' || n.startsWith('utm_')) if (!(n in theirs.properties)) delete ours.properties[n]
+  },
+  slack(ours, theirs) {
+    // Who posts, and with which picture, is the webhook's to say.
+    delete theirs.username, delete theirs.icon_url, delete theirs.channel
+    // What is filled in cannot make links or mention a channel.
+    theirs.text = theirs.text.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;')
   }
 }
 

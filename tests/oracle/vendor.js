@@ -29,7 +29,9 @@ const kinds = {
     more: [...shop, { subscribe: `type = "track" and ${shop.map((p) => `event != "${p.event}"`).join(' and ')}`, partnerAction: 'customEvent', mapping: { params: path_('$.properties'), user_id: path_('$.userId') } },
       { subscribe: 'type = "page"', partnerAction: 'pageView', mapping: { params: path_('$.properties'), user_id: path_('$.userId') } }] },
   customerio: { module: 'customerio', settings: { siteId: 's', apiKey: hidden, accountRegion: 'US 🇺🇸' }, more: [] },
-  posthog: { module: 'posthog', settings: { api_key: hidden, endpoint: 'https://us.i.posthog.com', historical_migration: false }, more: [] }
+  posthog: { module: 'posthog', settings: { api_key: hidden, endpoint: 'https://us.i.posthog.com', historical_migration: false }, more: [] },
+  slack: { module: 'slack', settings: {}, more: [{ subscribe: 'type = "track"', partnerAction: 'postToChannel',
+    mapping: { url: 'https://hooks.slack.com/services/T/B/X', text: { '@template': '*{{event}}* of {{userId}}: {{properties.total}} {{properties.currency}}' } } }] }
 }
 const { module: name, settings, more, mapping: extra } = kinds[kind]
 const definition = load('action-destinations/dist/destinations/' + name).default
