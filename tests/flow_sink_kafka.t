@@ -73,7 +73,7 @@ is "$?" 78 'a wrong password ends it'
 like "$(tail -5 "$T/sink.log")" '[Aa]uthentication' 'and is said'
 timeout 60 "$BIN/sink" --in "$in" --config "$T/millrace.yaml" --to events --state "$T/private" --until-end 2> "$T/private.log"
 is $? 78 'an address that is not allowed'
-like "$(cat "$T/private.log")" 'refused' 'is refused in words'
+like "$(cat "$T/private.log")" 'address is private: to allow it' 'is refused in words'
 like "$(sink test events)" 'ok' 'sink test'
 broker stop "$T/kafka"
 done_testing
