@@ -91,6 +91,10 @@ is "$(ask people '{"query":{"did":"A","count":{"op":">=","n":1e18}}}')" 400 "1e1
 is "$(ask people '{"query":{"and":[]},"page":"AAAA////"}')" 400 "a page that is none"
 is "$(ask person '{"id":"'"$(printf 'x%.0s' {1..5000})"'"}')" 400 "an id of 5,000 bytes"
 is "$(ask names '{"kind":"values","prop":"$url","limit":100000000}')" 400 "100,000,000 names"
+kill -0 "${tap_pid[aggregate]}"
+ok $? "it lives"
+stop aggregate
+up --query-time 1h     # for a machine that is busy
 is "$(ask trend "$wide")" 200 "4 breakdowns by the minute"
 is "$(jq '.series | length' "$T/answer")" 13 "are 12 and the rest"
 is "$(ask trend '{"measures":[{"event":"Nobody did that"}],"breakdown":[{"prop":"no such"}]}')" 200 "what nobody did"
