@@ -317,7 +317,6 @@ static void wait_for_input(struct answer *answer)
 	int64_t until = answer->begun_ms;
 
 	until += (answer->request->deadline_ms - until) / 2;
-	read_progress(answer);
 	while (!answer->progress.is_caught_up && !(cancel && atomic_load(cancel)) &&
 	       when_monotonic_ms() < until) {
 		nanosleep(&nap, NULL);

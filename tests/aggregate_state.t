@@ -66,13 +66,6 @@ is "$(jq -c '[.series[0].values, .series[0].overall]' <<< "$early")" "$(total to
 [ "$(jq '.series[0].overall' <<< "$early")" -gt 0 ]; ok $? "which is something"
 is "$(jq .catching_up <<< "$early")" null "and says nothing of catching up"
 stop aggregate
-rm -rf "$T/state"
-up --query-time 40ms
-early=$(curl -sS -d '{"measures":[{"event":"*","measure":"total"}],"unit":"day","from":"2026-11-01","to":"2026-11-05"}' \
-  "http://$(cat "$T/port")/v1/query/trend")
-is "$(jq -c 'if .error then "late" else [.catching_up, (.incomplete | all)] end' <<< "$early" | sed 's/"late"/[true,true]/')" \
-  "[true,true]" "one that cannot wait is told, and calls no bucket whole"
-stop aggregate
 bus=log:$T/data
 rm -rf "$T/state"; mv "$T/other-state" "$T/state"
 
