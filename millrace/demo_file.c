@@ -51,22 +51,48 @@ static int read_whole(const char *path, struct buf *text)
 	return 0;
 }
 
-int demo_file_read(const char *dir, struct shop_conf *conf, struct err *err)
-{
-	struct json_reader *reader = NULL;
-	struct buf text = { 0 };
+/* A file that is being read. */
+struct source {
 	char path[PATH_MAX];
-	int64_t seed, users;
+	struct buf text;
+	struct json_reader *reader;
 	yyjson_val *root;
+};
+
+/* DIR/NAME parsed. source_close in any case. */
+static int source_open(struct source *source, const char *dir, const char *name, struct err *err)
+{
 	int rc;
 
-	if (snprintf(path, sizeof(path), "%s/shop.json", dir) >= (int)sizeof(path))
+	*source = (struct source){ .root = NULL };
+	if (snprintf(source->path, sizeof(source->path), "%s/%s", dir, name) >=
+	    (int)sizeof(source->path))
 		return -ENAMETOOLONG;
-	rc = read_whole(path, &text);
+	rc = read_whole(source->path, &source->text);
 	if (rc == 0)
-		rc = json_open(&reader, err);
+		rc = json_open(&source->reader, err);
 	if (rc == 0)
-		rc = json_parse(reader, buf_slice(&text), &root, err);
+		rc = json_parse(source->reader, buf_slice(&source->text), &source->root, err);
+	return rc;
+}
+
+/* rc, with words where it is a failure that is not the file's absence. */
+static int source_close(struct source *source, int rc, struct err *err)
+{
+	if (rc != 0 && rc != -ENOENT)
+		rc = err_set(err, rc, "%s: cannot be read", source->path);
+	json_close(source->reader);
+	buf_close(&source->text);
+	return rc;
+}
+
+int demo_file_read(const char *dir, struct shop_conf *conf, struct err *err)
+{
+	struct source source;
+	int64_t seed, users;
+	int rc = source_open(&source, dir, "shop.json", err);
+	yyjson_val *root = source.root;
+
 	if (rc == 0 &&
 	    (json_num(json_get(root, "seed"), &seed) || json_num(json_get(root, "users"), &users) ||
 	     when_parse(json_text(root, "from"), &conf->from_us) ||
@@ -76,12 +102,8 @@ int demo_file_read(const char *dir, struct shop_conf *conf, struct err *err)
 	if (rc == 0) {
 		conf->seed = (uint64_t)seed;
 		conf->users = (int)users;
-	} else if (rc != -ENOENT) {
-		rc = err_set(err, rc, "%s: cannot be read", path);
 	}
-	json_close(reader);
-	buf_close(&text);
-	return rc;
+	return source_close(&source, rc, err);
 }
 
 static void print_conf(struct buf *out, const struct shop_conf *conf)
@@ -159,31 +181,18 @@ static uint64_t count_of(yyjson_val *root, const char *name)
 
 int demo_file_read_live(const char *dir, struct shop_truth *truth, struct err *err)
 {
-	struct json_reader *reader = NULL;
-	struct buf text = { 0 };
-	char path[PATH_MAX];
-	yyjson_val *root;
-	int rc;
+	struct source source;
+	int rc = source_open(&source, dir, "live.json", err);
+	yyjson_val *root = source.root;
 
 	*truth = (struct shop_truth){ 0 };
-	if (snprintf(path, sizeof(path), "%s/live.json", dir) >= (int)sizeof(path))
-		return -ENAMETOOLONG;
-	rc = read_whole(path, &text);
-	if (rc == 0)
-		rc = json_open(&reader, err);
-	if (rc == 0)
-		rc = json_parse(reader, buf_slice(&text), &root, err);
 	if (rc == 0) {
 		truth->visitors = count_of(root, "visitors");
 		truth->visits = count_of(root, "visits");
 		for (int kind = 0; kind < SHOP_KIND_COUNT; kind++)
 			truth->total[kind] = count_of(root, shop_name((enum shop_kind)kind));
-	} else if (rc != -ENOENT) {
-		rc = err_set(err, rc, "%s: cannot be read", path);
 	}
-	json_close(reader);
-	buf_close(&text);
-	return rc;
+	return source_close(&source, rc, err);
 }
 
 bool demo_file_has_truth(const char *dir)
